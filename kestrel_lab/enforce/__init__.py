@@ -1,0 +1,1 @@
+"""Actions on alerts. Reserved: nothing is enforced yet."""

@@ -1,0 +1,1 @@
+"""Packs, the index, runtimes, sequences, limits and alerts."""

@@ -1,0 +1,1 @@
+"""EQL: grammar, AST, types, IR and lowering to Wasm."""

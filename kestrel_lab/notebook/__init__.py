@@ -1,0 +1,1 @@
+"""Jupyter integration. Reserved for a later release."""

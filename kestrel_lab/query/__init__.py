@@ -1,0 +1,1 @@
+"""SQL over recordings. Reserved for a later release."""

@@ -1,0 +1,1 @@
+"""The recording format: writer, reader, journal, seal, verify and repair."""

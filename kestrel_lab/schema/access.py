@@ -1,0 +1,221 @@
+"""From a field's name to values: where each field of the table lives in an epoch.
+
+Strings and lists come as codes and a dictionary, so that work on them is done once per distinct value. `key` names
+the dictionary within its segment: equal keys mean the same values under the same codes, however the field is called.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+
+from kestrel_lab.schema.actions import BY_CODE
+from kestrel_lab.schema.derive import OF_LIST, SCALAR
+from kestrel_lab.schema.epoch import Array, Epoch, Segment, SourceInfo
+from kestrel_lab.schema.fields import BY_FIELD_NAME, ENTITY_COLUMNS, columns_of
+from kestrel_lab.schema.types import ByAction, Constant, Derived, Entity, EqlType, Field, Parent, Physical, Row
+from kestrel_lab.schema.values import Value
+
+Text = bytes | tuple[bytes, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Dictionary:
+    """Distinct values of a field. `size()` codes now; `values(a, b)` their values, None where missing.
+
+    A value is bytes, or a tuple of bytes (never empty) where the field is an array. Code 0 is missing.
+    """
+
+    key: str
+    size: Callable[[], int]
+    values: Callable[[int, int], Sequence[Text]]
+
+
+@dataclass(frozen=True, slots=True)
+class Coded:
+    """A string, IP or array field of some rows: int codes, 0 = missing, and what they stand for."""
+
+    codes: Array
+    dictionary: Dictionary
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """A number or boolean field of some rows: int64, uint64, float64 or bool; `valid` None means all present."""
+
+    values: Array
+    valid: npt.NDArray[np.bool_] | None
+
+
+_KINDS = {c.name: c.physical for c in ENTITY_COLUMNS}
+_NUMPY = {EqlType.INT: "i8", EqlType.UINT: "u8", EqlType.FLOAT: "f8", EqlType.BOOL: "?"}
+
+
+def resolve(
+    info: SourceInfo, epoch: Epoch, table: str, field: str, rows: npt.NDArray[np.integer] | None = None
+) -> Coded | Numbers:
+    """Return a field of the given rows of one table of an epoch.
+
+    Args:
+        rows: row numbers within the table; None for all.
+
+    Returns:
+        `Coded` for strings, IPs and arrays, `Numbers` for the rest. A field that the table cannot have is all missing.
+
+    Raises:
+        KeyError: if there is no such field at all.
+    """
+    entry = BY_FIELD_NAME[field]
+    count = len(epoch.tables[table]) if rows is None else len(rows)
+    if table not in entry.tables:
+        return _missing(entry, count)
+    source = entry.source
+    if isinstance(source, Derived):
+        return _derive(source.function, resolve(info, epoch, table, source.of, rows))
+    if isinstance(source, Constant):
+        text = info.host.get(source.key)
+        values: list[Text] = [None, None if text is None else text.encode()]
+        return Coded(np.ones(count, "i4"), Dictionary(f"constant:{source.key}", lambda: 2, _slicer(values)))
+    if isinstance(source, ByAction):
+        codes = _take(epoch.tables[table].column("action"), rows)
+        return Coded(codes, _action_dictionary(source.attribute))
+    if isinstance(source, Row):
+        return _row_field(entry, source, epoch, table, rows)
+    return _entity_field(entry, source, epoch, table, rows)
+
+
+def python_values(found: Coded | Numbers) -> list[Value]:
+    """Return one Python value a row: bytes, int, float, bool, tuple of bytes, or None where missing."""
+    if isinstance(found, Numbers):
+        values: list[Value] = found.values.tolist()
+        if found.valid is None:
+            return values
+        return [v if ok else None for v, ok in zip(values, found.valid.tolist(), strict=True)]
+    distinct, inverse = np.unique(found.codes, return_inverse=True)
+    texts: list[Value] = [found.dictionary.values(c, c + 1)[0] if c else None for c in distinct.tolist()]
+    return [texts[i] for i in inverse.tolist()]
+
+
+def _take(column: Array, rows: npt.NDArray[np.integer] | None) -> Array:
+    return column if rows is None else column[rows]
+
+
+def _slicer(values: Sequence[Text]) -> Callable[[int, int], Sequence[Text]]:
+    return lambda start, stop: values[start:stop]
+
+
+def _missing(entry: Field, count: int) -> Coded | Numbers:
+    kind = _NUMPY.get(entry.type)
+    if kind is not None and not entry.many:
+        return Numbers(np.zeros(count, kind), np.zeros(count, np.bool_))
+    return Coded(np.zeros(count, "i4"), Dictionary("missing", lambda: 1, _slicer([None])))
+
+
+def _action_values(attribute: str) -> list[Text]:
+    out: list[Text] = [None] * (max(BY_CODE) + 1)
+    for code, action in BY_CODE.items():
+        value = getattr(action, attribute)
+        out[code] = tuple(v.encode() for v in value) if isinstance(value, tuple) else value.encode()
+    return out
+
+
+def _action_dictionary(attribute: str) -> Dictionary:
+    values = _action_values(attribute)
+    return Dictionary(f"action:{attribute}", lambda: len(values), _slicer(values))
+
+
+def _row_field(
+    entry: Field, source: Row, epoch: Epoch, table: str, rows: npt.NDArray[np.integer] | None
+) -> Coded | Numbers:
+    data = epoch.tables[table]
+    column = _take(data.column(source.column), rows)
+    physical = next(c.physical for c in columns_of(table) if c.name == source.column)
+    if physical is Physical.CODE:
+        return Coded(column, _string_dictionary(epoch.segment, f"{table}:{source.column}"))
+    valid = data.valid(source.column)
+    return Numbers(column.astype(_NUMPY[entry.type]), None if valid is None else _take(valid, rows))
+
+
+def _string_dictionary(segment: Segment, key: str) -> Dictionary:
+    strings = segment.strings(key)
+    return Dictionary(key, lambda: len(strings), lambda a, b: [None, *strings.values(1, b)] if a == 0
+                      else strings.values(a, b))  # fmt: skip
+
+
+def _entity_field(
+    entry: Field, source: Entity | Parent, epoch: Epoch, table: str, rows: npt.NDArray[np.integer] | None
+) -> Coded | Numbers:
+    entities = epoch.segment.entities
+    refs = _take(epoch.tables[table].column("entity"), rows)
+    if isinstance(source, Parent):
+        refs = entities.column("parent")[refs]
+    physical = _KINDS[source.column]
+    key = f"entity:{source.column}"
+    if physical is Physical.CODE:
+        return Coded(entities.column(source.column)[refs], _string_dictionary(epoch.segment, key))
+    if physical is Physical.CODES:
+        return Coded(refs, Dictionary(key, lambda: len(entities), _lists_of(epoch.segment, source.column)))
+    if physical is Physical.BIN16:
+        return Coded(refs, Dictionary(key, lambda: len(entities), _bytes_of(epoch.segment, source.column)))
+    return Numbers(entities.column(source.column)[refs].astype(_NUMPY[entry.type]), refs != 0)
+
+
+def _lists_of(segment: Segment, column: str) -> Callable[[int, int], Sequence[Text]]:
+    def values(start: int, stop: int) -> Sequence[Text]:
+        offsets, codes = segment.entities.lists(column)
+        strings = segment.strings(f"entity:{column}")
+        first = int(offsets[start])
+        part = codes[first : int(offsets[stop])]
+        distinct, inverse = np.unique(part, return_inverse=True)
+        texts = [strings.values(c, c + 1)[0] for c in distinct.tolist()]
+        items = [texts[i] for i in inverse.tolist()]
+        ends = (offsets[start : stop + 1] - first).tolist()
+        return [tuple(items[a:b]) or None for a, b in pairwise(ends)]
+
+    return values
+
+
+def _bytes_of(segment: Segment, column: str) -> Callable[[int, int], Sequence[Text]]:
+    def values(start: int, stop: int) -> Sequence[Text]:
+        part = segment.entities.column(column)[start:stop]
+        out: list[Text] = [bytes(v) for v in part]
+        if start == 0 and out:
+            out[0] = None
+        return out
+
+    return values
+
+
+def _derive(function: str, base: Coded | Numbers) -> Coded | Numbers:
+    if not isinstance(base, Coded):
+        raise TypeError(f"{function} is no function of a number")
+    inner = base.dictionary
+    if function == "count":
+        return _counts(base)
+    if function in OF_LIST:
+        of_list = OF_LIST[function]
+
+        def joined(start: int, stop: int) -> Sequence[Text]:
+            found = [None if v is None else of_list(v if isinstance(v, tuple) else (v,)) for v in
+                     inner.values(start, stop)]  # fmt: skip
+            return [v if isinstance(v, bytes) else None for v in found]
+
+        return Coded(base.codes, Dictionary(f"{inner.key}|{function}", inner.size, joined))
+    scalar = SCALAR[function]
+
+    def mapped(start: int, stop: int) -> Sequence[Text]:
+        return [scalar(v) if isinstance(v, bytes) else None for v in inner.values(start, stop)]
+
+    return Coded(base.codes, Dictionary(f"{inner.key}|{function}", inner.size, mapped))
+
+
+def _counts(base: Coded) -> Numbers:
+    distinct, inverse = np.unique(base.codes, return_inverse=True)
+    texts = [base.dictionary.values(c, c + 1)[0] if c else None for c in distinct.tolist()]
+    counts = np.array([len(t) if isinstance(t, tuple) else 0 for t in texts], dtype="i8")
+    present = np.array([t is not None for t in texts], dtype=np.bool_)
+    return Numbers(counts[inverse], present[inverse])

@@ -1,0 +1,139 @@
+"""An alert and the other things an engine says: one shape for live, replay, storage and output."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Any, Literal
+
+from kestrel_lab.schema.severity import Severity
+from kestrel_lab.schema.values import Value, from_json, to_json
+
+Mode = Literal["live", "deterministic"]
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """A rule fired on exactly these events.
+
+    Attributes:
+        rule_hash: content hash of the rule, hex; `pack_hash` of the pack it came from.
+        event_ids: the evidence in stage order; None where a missing event stands.
+        join_keys: values of the `by` fields, empty for event rules.
+        ts_boot_ns, ts_wall_ns: times of the last event, ns.
+        captures: for each event of the evidence, the captured fields by name.
+        threat: ATT&CK technique ids.
+        degraded: causes that could have hidden or made it, empty if none.
+    """
+
+    rule_id: str
+    rule_name: str
+    severity: Severity
+    rule_hash: str
+    pack_hash: str
+    event_ids: tuple[int | None, ...]
+    ts_boot_ns: int
+    ts_wall_ns: int
+    join_keys: tuple[Value, ...] = ()
+    captures: tuple[Mapping[str, Value], ...] = ()
+    threat: tuple[str, ...] = ()
+    degraded: tuple[str, ...] = ()
+    source_ids: tuple[Value, ...] = ()
+
+    @property
+    def last_event_id(self) -> int:
+        """The greatest event_id of the evidence."""
+        return max(i for i in self.event_ids if i is not None)
+
+    @property
+    def sort_key(self) -> tuple[int, str, tuple[int, ...]]:
+        """The order of alerts everywhere: (last event_id, rule id, event_ids); a missing event sorts first."""
+        return self.last_event_id, self.rule_id, tuple(-1 if i is None else i for i in self.event_ids)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the alert as plain JSON data; what `--format ndjson` prints."""
+        return {
+            "rule_id": self.rule_id,
+            "rule_name": self.rule_name,
+            "severity": self.severity.label,
+            "rule_hash": self.rule_hash,
+            "pack_hash": self.pack_hash,
+            "event_ids": list(self.event_ids),
+            "source_ids": [to_json(v) for v in self.source_ids],
+            "join_keys": [to_json(v) for v in self.join_keys],
+            "ts_boot_ns": self.ts_boot_ns,
+            "ts_wall_ns": self.ts_wall_ns,
+            "captures": [{k: to_json(v) for k, v in c.items()} for c in self.captures],
+            "threat": list(self.threat),
+            "degraded": list(self.degraded),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Alert:
+        """Return the alert that `to_json` was given (lists among values become tuples)."""
+        return cls(
+            rule_id=data["rule_id"],
+            rule_name=data["rule_name"],
+            severity=Severity.parse(data["severity"]),
+            rule_hash=data["rule_hash"],
+            pack_hash=data["pack_hash"],
+            event_ids=tuple(data["event_ids"]),
+            ts_boot_ns=data["ts_boot_ns"],
+            ts_wall_ns=data["ts_wall_ns"],
+            join_keys=tuple(_value(v) for v in data["join_keys"]),
+            captures=tuple({k: _value(v) for k, v in c.items()} for c in data["captures"]),
+            threat=tuple(data["threat"]),
+            degraded=tuple(data["degraded"]),
+            source_ids=tuple(_value(v) for v in data["source_ids"]),
+        )
+
+
+def _value(data: Any) -> Value:
+    found = from_json(data)
+    return tuple(found) if isinstance(found, list) else found
+
+
+def alert_digest(alerts: Iterable[Alert]) -> str:
+    """Return the sha256 (hex) over the alerts' canonical JSON lines in `sort_key` order.
+
+    The pack hash is left out, so that an unrelated rule in a pack does not change the digest of the same alerts.
+    """
+    out = sha256()
+    for alert in sorted(alerts, key=lambda a: a.sort_key):
+        data = alert.to_json()
+        del data["pack_hash"]
+        out.update(json.dumps(data, sort_keys=True, separators=(",", ":")).encode() + b"\n")
+    return out.hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """The live engine skipped these epochs (inclusive) because it lagged more than it may."""
+
+    first_epoch: int
+    last_epoch: int
+    first_event_id: int
+    last_event_id: int
+    lag_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Exhausted:
+    """A rule used up its fuel in an epoch: all of its hits there are discarded, identically in both modes."""
+
+    rule_id: str
+    epoch: int
+    first_event_id: int
+    last_event_id: int
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class PackUse:
+    """One row of the pack schedule: from this event_id on, this pack ran."""
+
+    from_event_id: int
+    pack_hash: str
+    actions: tuple[int, ...] = field(default=())

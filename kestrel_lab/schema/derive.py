@@ -1,0 +1,46 @@
+"""Functions of `Derived` fields: pure, computed once per distinct value; their names are in the schema lock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+Scalar = bytes | int | None
+
+
+def basename(path: bytes) -> bytes | None:
+    """Return what follows the last slash; None for an empty result."""
+    return path.rstrip(b"/").rpartition(b"/")[2] or None
+
+
+def dirname(path: bytes) -> bytes | None:
+    """Return what stands before the last slash (`/` for a file in the root); None without a slash."""
+    head, slash, _ = path.rstrip(b"/").rpartition(b"/")
+    return (head or b"/") if slash else None
+
+
+def extension(path: bytes) -> bytes | None:
+    """Return what follows the last dot of the file name; None where there is none or only a leading one."""
+    name = basename(path) or b""
+    stem, dot, end = name.rpartition(b".")
+    return end if dot and stem and end else None
+
+
+def hex_text(value: bytes) -> bytes:
+    """Return lower-case hexadecimal digits."""
+    return value.hex().encode()
+
+
+def join(items: Sequence[bytes]) -> bytes:
+    """Return the items joined by one space."""
+    return b" ".join(items)
+
+
+#: functions of one string
+SCALAR: Mapping[str, Callable[[bytes], bytes | None]] = {
+    "basename": basename,
+    "dirname": dirname,
+    "extension": extension,
+    "hex": hex_text,
+}
+#: functions of a list of strings; `count` gives an integer
+OF_LIST: Mapping[str, Callable[[Sequence[bytes]], Scalar]] = {"join": join, "count": len}

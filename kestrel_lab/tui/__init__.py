@@ -1,0 +1,1 @@
+"""The Textual app. Reserved for a later release."""
