@@ -28,11 +28,14 @@ class Dictionary:
     """Distinct values of a field. `size()` codes now; `values(a, b)` their values, None where missing.
 
     A value is bytes, or a tuple of bytes (never empty) where the field is an array. Code 0 is missing.
+    Where many codes may stand for one value, `alike` maps codes to codes of equal values among them (each to the first
+    such); elsewhere it is None.
     """
 
     key: str
     size: Callable[[], int]
     values: Callable[[int, int], Sequence[Text]]
+    alike: Callable[[Array], Array] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +89,28 @@ def resolve(
     if isinstance(source, Row):
         return _row_field(entry, source, epoch, table, rows)
     return _entity_field(entry, source, epoch, table, rows)
+
+
+def dictionary_key(table: str, field: str) -> str:
+    """Return the `key` of the dictionary that `resolve` finds a string, IP or array field of a table in.
+
+    Raises:
+        KeyError: if there is no such field.
+    """
+    entry = BY_FIELD_NAME[field]
+    if table not in entry.tables:
+        return "missing"
+    match entry.source:
+        case Derived(function, of):
+            return f"{dictionary_key(table, of)}|{function}"
+        case Constant(key):
+            return f"constant:{key}"
+        case ByAction(attribute):
+            return f"action:{attribute}"
+        case Row(column):
+            return f"{table}:{column}"
+        case Entity(column) | Parent(column):
+            return f"entity:{column}"
 
 
 def python_values(found: Coded | Numbers) -> list[Value]:
@@ -158,10 +183,37 @@ def _entity_field(
     if physical is Physical.CODE:
         return Coded(entities.column(source.column)[refs], _string_dictionary(epoch.segment, key))
     if physical is Physical.CODES:
-        return Coded(refs, Dictionary(key, lambda: len(entities), _lists_of(epoch.segment, source.column)))
+        return Coded(refs, _list_dictionary(epoch.segment, source.column))
     if physical is Physical.BIN16:
         return Coded(refs, Dictionary(key, lambda: len(entities), _bytes_of(epoch.segment, source.column)))
     return Numbers(entities.column(source.column)[refs].astype(_NUMPY[entry.type]), refs != 0)
+
+
+def _list_dictionary(segment: Segment, column: str) -> Dictionary:
+    entities = segment.entities
+    return Dictionary(
+        f"entity:{column}",
+        lambda: len(entities),
+        _lists_of(segment, column),
+        lambda codes: _alike(segment, column, codes),
+    )
+
+
+def _alike(segment: Segment, column: str, codes: Array) -> Array:
+    """Compare lists as lists of codes, all lists of one length at a time."""
+    offsets, items = segment.entities.lists(column)
+    starts = offsets[codes]
+    lengths = offsets[codes + 1] - starts
+    out = np.array(codes)
+    for length in np.unique(lengths).tolist():
+        which = np.flatnonzero(lengths == length)
+        if length == 0:
+            out[which] = codes[which[0]]
+            continue
+        lists = np.ascontiguousarray(items[starts[which, None] + np.arange(length)])
+        _, first, inverse = np.unique(lists.view(f"V{lists.itemsize * length}")[:, 0], True, True)
+        out[which] = codes[which[first[inverse]]]
+    return out
 
 
 def _lists_of(segment: Segment, column: str) -> Callable[[int, int], Sequence[Text]]:
@@ -204,17 +256,21 @@ def _derive(function: str, base: Coded | Numbers) -> Coded | Numbers:
                      inner.values(start, stop)]  # fmt: skip
             return [v if isinstance(v, bytes) else None for v in found]
 
-        return Coded(base.codes, Dictionary(f"{inner.key}|{function}", inner.size, joined))
+        return Coded(base.codes, Dictionary(f"{inner.key}|{function}", inner.size, joined, inner.alike))
     scalar = SCALAR[function]
 
     def mapped(start: int, stop: int) -> Sequence[Text]:
         return [scalar(v) if isinstance(v, bytes) else None for v in inner.values(start, stop)]
 
-    return Coded(base.codes, Dictionary(f"{inner.key}|{function}", inner.size, mapped))
+    return Coded(base.codes, Dictionary(f"{inner.key}|{function}", inner.size, mapped, inner.alike))
 
 
 def _counts(base: Coded) -> Numbers:
-    distinct, inverse = np.unique(base.codes, return_inverse=True)
+    codes, inverse = np.unique(base.codes, return_inverse=True)
+    if base.dictionary.alike is not None:
+        codes = base.dictionary.alike(codes)
+    distinct, again = np.unique(codes, return_inverse=True)
+    inverse = again[inverse]
     texts = [base.dictionary.values(c, c + 1)[0] if c else None for c in distinct.tolist()]
     counts = np.array([len(t) if isinstance(t, tuple) else 0 for t in texts], dtype="i8")
     present = np.array([t is not None for t in texts], dtype=np.bool_)

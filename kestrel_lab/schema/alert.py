@@ -48,9 +48,13 @@ class Alert:
         return max(i for i in self.event_ids if i is not None)
 
     @property
-    def sort_key(self) -> tuple[int, str, tuple[int, ...]]:
-        """The order of alerts everywhere: (last event_id, rule id, event_ids); a missing event sorts first."""
-        return self.last_event_id, self.rule_id, tuple(-1 if i is None else i for i in self.event_ids)
+    def sort_key(self) -> tuple[int, str, tuple[int, ...], str]:
+        """The order of alerts everywhere: (last event_id, rule id, event_ids, join keys); a missing event sorts first.
+
+        The join keys part the alerts that one run of events raises under several values of an array field.
+        """
+        keys = json.dumps([to_json(v) for v in self.join_keys]) if self.join_keys else ""
+        return self.last_event_id, self.rule_id, tuple(-1 if i is None else i for i in self.event_ids), keys
 
     def to_json(self) -> dict[str, Any]:
         """Return the alert as plain JSON data; what `--format ndjson` prints."""
