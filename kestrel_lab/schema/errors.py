@@ -6,17 +6,28 @@ from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """Process exit codes; part of the command line's contract."""
+    """Process exit codes; part of the command line's contract. `meaning` is one sentence on each."""
 
-    OK = 0  #: fine, or the same
-    FINDINGS = 1  #: findings, or a difference
-    USAGE = 2  #: the command line or a rule is wrong
-    DAMAGED = 3  #: the input is damaged
-    DIVERGED = 4  #: two modes of the engine disagree
-    LIMIT = 5  #: a limit was reached: disk, fuel, size
-    UNAVAILABLE = 69  #: no BPF, no BTF, no bcc
-    NO_PERMISSION = 77  #: not root, or a capability is missing
-    INTERRUPTED = 130  #: Ctrl-C
+    meaning: str
+
+    def __new__(cls, value: int, meaning: str) -> ExitCode:
+        """Make a member: an int that knows what it means."""
+        member = int.__new__(cls, value)
+        member._value_ = value
+        member.meaning = meaning
+        return member
+
+    OK = 0, "fine, or the same"
+    FINDINGS = 1, "findings, or a difference"
+    USAGE = 2, "the command line or a rule is wrong"
+    DAMAGED = 3, "the input is damaged, or of a version that is refused"
+    DIVERGED = 4, "two modes of the engine disagree"
+    LIMIT = 5, "a limit was reached: disk, fuel, size"
+    UNAVAILABLE = 69, "no BPF, no BTF, no bcc"
+    INTERNAL = 70, "an error nobody foresaw; KESTREL_LAB_DEBUG=1 shows the traceback"
+    NO_PERMISSION = 77, "not root, or a capability is missing"
+    INTERRUPTED = 130, "Ctrl-C"
+    BROKEN_PIPE = 141, "the reader of stdout went away"
 
 
 class KestrelError(Exception):

@@ -1,0 +1,196 @@
+"""Events as ndjson or as lines: by columns, each distinct value written once, never field by field in each row."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from kestrel_lab.cli import output, units
+from kestrel_lab.schema.access import Coded, Numbers, Text, python_values, resolve
+from kestrel_lab.schema.epoch import Array, Epoch, Rows, SourceInfo
+from kestrel_lab.schema.fields import FIELDS
+from kestrel_lab.schema.values import to_json
+
+#: Raw 128-bit ids; the dump has them as hex under their ECS names.
+_RAW = {"kestrel.entity_id", "kestrel.parent.entity_id"}
+_BATCH_ROWS = 16_384
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Which events to show: ids and boot times in ns, all inclusive."""
+
+    first_id: int = 0
+    last_id: int = 2**64 - 1
+    from_ns: int = 0
+    to_ns: int = 2**64 - 1
+
+    def rows(self, data: Rows) -> npt.NDArray[np.integer]:
+        """Return the row numbers of one table that lie inside."""
+        ids, times = data.column("event_id"), data.column("ts_boot_ns")
+        inside = (ids >= self.first_id) & (ids <= self.last_id) & (times >= self.from_ns) & (times <= self.to_ns)
+        return np.flatnonzero(inside)
+
+
+class _Joined:
+    """The rows of one table in several epochs of one segment. Satisfies `Rows`."""
+
+    def __init__(self, parts: Sequence[Rows]) -> None:
+        self._parts = parts
+
+    def __len__(self) -> int:
+        return sum(len(part) for part in self._parts)
+
+    def column(self, name: str) -> Array:
+        """Return a physical column over all parts."""
+        return np.concatenate([part.column(name) for part in self._parts])
+
+    def valid(self, name: str) -> npt.NDArray[np.bool_] | None:
+        """Return which rows have a value; None if all have."""
+        found = [part.valid(name) for part in self._parts]
+        if all(mask is None for mask in found):
+            return None
+        return np.concatenate(
+            [
+                np.ones(len(part), np.bool_) if mask is None else mask
+                for mask, part in zip(found, self._parts, strict=True)
+            ]
+        )
+
+    def lists(self, name: str) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]:
+        """Raise KeyError: event tables hold no lists; entities do."""
+        raise KeyError(name)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Epochs of one segment taken together, and for each table the wall offset of every row, ns."""
+
+    epoch: Epoch
+    wall_offsets: Mapping[str, npt.NDArray[np.int64]]
+
+
+def batches(epochs: Iterable[Epoch], rows: int = _BATCH_ROWS) -> Iterator[Batch]:
+    """Join small epochs of one segment, so that the cost of a column is paid once for many of them."""
+    held: list[Epoch] = []
+    for epoch in epochs:
+        if held and (held[0].segment.index != epoch.segment.index or sum(e.rows for e in held) >= rows):
+            yield _join(held)
+            held = []
+        held.append(epoch)
+    if held:
+        yield _join(held)
+
+
+def _join(epochs: Sequence[Epoch]) -> Batch:
+    tables: dict[str, Rows] = {}
+    offsets: dict[str, npt.NDArray[np.int64]] = {}
+    for table in dict.fromkeys(name for epoch in epochs for name in epoch.tables):
+        holding = [epoch for epoch in epochs if table in epoch.tables]
+        tables[table] = _Joined([epoch.tables[table] for epoch in holding])
+        offsets[table] = np.repeat([e.wall_offset_ns for e in holding], [len(e.tables[table]) for e in holding])
+    rows = sum(epoch.rows for epoch in epochs)
+    return Batch(replace(epochs[-1], first_event_id=epochs[0].first_event_id, rows=rows, tables=tables), offsets)
+
+
+def ndjson(info: SourceInfo, epochs: Iterable[Epoch], wanted: Range) -> Iterator[bytes]:
+    """Yield chunks of ndjson, events in id order; a field without a value is left out."""
+    return _chunks(info, epochs, wanted, _objects)
+
+
+def lines(info: SourceInfo, epochs: Iterable[Epoch], wanted: Range) -> Iterator[bytes]:
+    """Yield chunks of lines for people: id, time, pid, process, action, what it was done to."""
+    return _chunks(info, epochs, wanted, _sentences)
+
+
+_Render = Callable[[SourceInfo, Batch, str, "npt.NDArray[np.integer]"], Iterable[str]]
+
+
+def _chunks(info: SourceInfo, epochs: Iterable[Epoch], wanted: Range, render: _Render) -> Iterator[bytes]:
+    for batch in batches(epochs):
+        ids: list[int] = []
+        texts: list[str] = []
+        for table, data in batch.epoch.tables.items():
+            rows = wanted.rows(data)
+            if len(rows):
+                ids += data.column("event_id")[rows].tolist()
+                texts += render(info, batch, table, rows)
+        order = sorted(range(len(ids)), key=ids.__getitem__)
+        if order:
+            yield ("\n".join([texts[i] for i in order]) + "\n").encode()
+
+
+def _objects(info: SourceInfo, batch: Batch, table: str, rows: npt.NDArray[np.integer]) -> Iterable[str]:
+    boot = batch.epoch.tables[table].column("ts_boot_ns")[rows].astype(np.int64)
+    wall = np.datetime_as_string((boot + batch.wall_offsets[table][rows]).astype("M8[ns]"))
+    columns = [
+        [f'"@timestamp":"{time}Z"' for time in wall.tolist()],
+        [f'"kestrel.ts_boot_ns":{time}' for time in boot.tolist()],
+    ]
+    for field in FIELDS:
+        if table in field.tables and field.name not in _RAW:
+            columns.append(_members(field.name, resolve(info, batch.epoch, table, field.name, rows)))
+    return ["{" + ",".join(filter(None, cells)) + "}" for cells in zip(*columns, strict=True)]
+
+
+def _members(name: str, found: Coded | Numbers) -> list[str]:
+    """Return `"name":value` for each row, empty where missing."""
+    if isinstance(found, Coded):
+        distinct, inverse = np.unique(found.codes, return_inverse=True)
+        written = [
+            "" if text is None else f'"{name}":{json.dumps(to_json(text), separators=(",", ":"))}'
+            for text in _texts(found, distinct)
+        ]
+        return [written[i] for i in inverse.tolist()]
+    numbers = found.values.tolist()
+    if found.values.dtype.kind in "iu":
+        members = [f'"{name}":{number}' for number in numbers]
+    else:
+        members = [f'"{name}":{json.dumps(to_json(number))}' for number in numbers]
+    if found.valid is None:
+        return members
+    return [member if present else "" for member, present in zip(members, found.valid.tolist(), strict=True)]
+
+
+def _texts(found: Coded, distinct: npt.NDArray[np.integer]) -> list[Text]:
+    """Return the values of ascending codes; a dense run is read at once."""
+    codes = distinct.tolist()
+    values = found.dictionary.values
+    if codes[-1] - codes[0] < 4 * len(codes):
+        run = values(codes[0], codes[-1] + 1)
+        return [run[code - codes[0]] if code else None for code in codes]
+    return [values(code, code + 1)[0] if code else None for code in codes]
+
+
+def _sentences(info: SourceInfo, batch: Batch, table: str, rows: npt.NDArray[np.integer]) -> Iterable[str]:
+    def text(field: str) -> list[str]:
+        found = python_values(resolve(info, batch.epoch, table, field, rows))
+        return ["" if value is None else _cell(value) for value in found]
+
+    data = batch.epoch.tables[table]
+    wall = data.column("ts_boot_ns")[rows].astype(np.int64) + batch.wall_offsets[table][rows]
+    parts = [
+        [f"{i:>10}" for i in data.column("event_id")[rows].tolist()],
+        [units.clock(time) for time in wall.tolist()],
+        [f"{pid:>7}" for pid in text("process.pid")],
+        [f"{name:15}" for name in text("process.name")],
+        [f"{action:20}" for action in text("event.action")],
+        *[text(field) for field in _TOLD[table]],
+    ]
+    return ["  ".join(filter(None, cells)).rstrip() for cells in zip(*parts, strict=True)]
+
+
+#: What a line tells of an event of each table, after who did what.
+_TOLD = {
+    "process": ("process.command_line", "process.exit_code"),
+    "file": ("file.Ext.original.path", "file.path"),
+    "network": ("source.ip", "source.port", "destination.ip", "destination.port"),
+}
+
+
+def _cell(value: object) -> str:
+    return output.printable(value) if isinstance(value, bytes) else str(value)

@@ -1,0 +1,37 @@
+"""Numbers and times as people read them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+_SIZES = ("B", "KiB", "MiB", "GiB", "TiB")
+
+
+def count(number: int) -> str:
+    """Return an integer with thin groups of thousands: 1,234,567."""
+    return f"{number:,}"
+
+
+def size(number: float) -> str:
+    """Return a number of bytes in the unit that fits: 1.5 MiB."""
+    step = 0
+    while abs(number) >= 1024 and step < len(_SIZES) - 1:
+        number, step = number / 1024, step + 1
+    return f"{number:.1f} {_SIZES[step]}" if step else f"{number:.0f} B"
+
+
+def seconds(ns: int) -> str:
+    """Return nanoseconds as seconds: 12.345 s."""
+    return f"{ns / 1e9:.3f} s"
+
+
+def wall(ns: int) -> str:
+    """Return a wall time in ns as ISO 8601 in UTC, to the ns: 2026-01-02T03:04:05.000000006Z."""
+    whole, part = divmod(ns, 1_000_000_000)
+    return f"{datetime.fromtimestamp(whole, UTC):%Y-%m-%dT%H:%M:%S}.{part:09d}Z"
+
+
+def clock(ns: int) -> str:
+    """Return a wall time in ns as a time of day in UTC, to the ms: 03:04:05.000."""
+    whole, part = divmod(ns, 1_000_000_000)
+    return f"{datetime.fromtimestamp(whole, UTC):%H:%M:%S}.{part // 1_000_000:03d}"
