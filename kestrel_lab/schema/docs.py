@@ -1,0 +1,87 @@
+"""Writes docs/fields.md from the field table: `python -m kestrel_lab.schema.docs docs/fields.md`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from kestrel_lab.schema.actions import ACTIONS, TABLES
+from kestrel_lab.schema.fields import FIELDS, SCHEMA_VERSION, columns_of
+from kestrel_lab.schema.lock import fingerprint
+from kestrel_lab.schema.types import ByAction, Column, Constant, Derived, Entity, Field, Parent, Row, Source
+
+_HEAD = f"""\
+# Fields
+
+Generated from `kestrel_lab/schema/fields.py` by `python -m kestrel_lab.schema.docs docs/fields.md`; a test compares
+them. Schema version {SCHEMA_VERSION}, fingerprint `{fingerprint()}`.
+
+A field's *trust* says who could have changed the value before it was read: `kernel` nobody in userspace,
+`user_memory` the process itself, `procfs` whoever could write what /proc showed, `derived` a function of others,
+`imported` whoever made the import. *Read* says when, relative to the act. A type with `[]` is an array: a test on it
+holds if any element passes. A field that a table does not have is missing there, and comparing a missing value is
+false.
+"""
+
+
+def fields_markdown() -> str:
+    """Return the text of docs/fields.md."""
+    parts = [_HEAD, "## Actions\n", _actions(), "## Fields\n", _fields(), "## Physical columns\n", _COLUMNS_INTRO]
+    parts += [f"### {table}\n\n{_columns(columns_of(table))}" for table in (*TABLES, "entity")]
+    return "\n".join(parts)
+
+
+_COLUMNS_INTRO = """\
+One Arrow table per category, and one table of process images per segment. `code` is an int32 into the column's
+dictionary (0 = missing), `codes` a list of them, `ref` a uint32 row of the entity table (0 = unknown). Columns marked
+*delta* are stored as differences within each record batch.
+"""
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+
+
+def _actions() -> str:
+    rows = (
+        (str(a.code), a.table, f"`{a.name}`", ", ".join(a.event_categories), ", ".join(a.types), a.hook)
+        for a in ACTIONS
+    )
+    return _table(("code", "table", "event.action", "event.category", "event.type", "hook"), rows)
+
+
+def _fields() -> str:
+    return _table(("field", "type", "tables", "from", "trust", "read", "meaning"), map(_field, FIELDS))
+
+
+def _field(field: Field) -> tuple[str, ...]:
+    tables = "all" if field.tables == TABLES else ", ".join(field.tables)
+    kind = field.type.value + ("[]" if field.many else "")
+    return f"`{field.name}`", kind, tables, _source(field.source), field.trust.value, field.read, field.doc
+
+
+def _source(source: Source) -> str:
+    match source:
+        case Row(column):
+            return f"row `{column}`"
+        case Entity(column):
+            return f"entity `{column}`"
+        case Parent(column):
+            return f"parent's `{column}`"
+        case ByAction(_):
+            return "the action"
+        case Constant(_):
+            return "the recording"
+        case Derived(function, of):
+            return f"{function} of `{of}`"
+
+
+def _columns(columns: Sequence[Column]) -> str:
+    rows = ((f"`{c.name}`", c.physical.value, "yes" if c.nullable else "", "yes" if c.delta else "") for c in columns)
+    return _table(("column", "type", "nullable", "delta"), rows)
+
+
+if __name__ == "__main__":
+    Path(sys.argv[1]).write_text(fields_markdown(), encoding="utf-8")
