@@ -1,0 +1,39 @@
+"""Names to fields of the schema: what a query may read, and what an unknown name gets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+
+from kestrel_lab.eql import ast
+from kestrel_lab.eql.errors import QueryError
+from kestrel_lab.schema.fields import BY_FIELD_NAME
+from kestrel_lab.schema.types import EqlType, Field
+
+
+@dataclass
+class Scope:
+    """The fields that exist, and those that a query was seen to read."""
+
+    known: Mapping[str, Field] = field(default_factory=lambda: BY_FIELD_NAME)
+    used: set[str] = field(default_factory=set)
+
+    def find(self, name: ast.Name) -> Field | None:
+        """Return the field of a name; None for an optional one that does not exist: it is null everywhere.
+
+        Raises:
+            QueryError: for an unknown field that is not optional.
+        """
+        found = self.known.get(name.name)
+        if found is None:
+            if name.optional:
+                return None
+            near = get_close_matches(name.name, self.known, n=1)
+            hint = f"did you mean `{near[0]}`? " if near else ""
+            raise QueryError(name.pos, f"unknown field `{name.name}`",
+                        f"{hint}`?{name.name}` reads as null where the field does not exist")  # fmt: skip
+        if found.many and found.type is not EqlType.STRING:
+            raise QueryError(name.pos, f"`{name.name}` is an array of {found.type}s, which is not supported yet")
+        self.used.add(found.name)
+        return found

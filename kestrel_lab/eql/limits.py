@@ -1,0 +1,7 @@
+"""How large a query may be. What is larger is refused before it is compiled."""
+
+from __future__ import annotations
+
+MAX_BYTES = 1 << 20  #: of source, UTF-8
+MAX_ITEMS = 20_000  #: of one list
+MAX_DEPTH = 200  #: of nesting, parentheses and `not` included

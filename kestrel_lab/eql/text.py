@@ -1,0 +1,54 @@
+"""Text tests from literals: folding, wildcards, addresses; patterns distinct and sorted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from kestrel_lab.eql import ast
+from kestrel_lab.eql.errors import QueryError
+from kestrel_lab.eql.ir import TextOp, TextTest
+from kestrel_lab.eql.texttest import canonical_address
+from kestrel_lab.eql.wildcard import has_wildcard
+
+
+def fold_ascii(value: bytes) -> bytes:
+    """Return the value with A to Z in lower case; every other byte as it is."""
+    return value.lower()  # bytes.lower is ASCII-only, whatever the locale
+
+
+def equal(field: str, texts: Sequence[str], *, fold: bool = False) -> TextTest:
+    """Return the test for one of these strings."""
+    return TextTest(field, "equal", fold, _patterns(texts, fold))
+
+
+def like(field: str, texts: Sequence[str], *, fold: bool) -> TextTest:
+    """Return the test for one of these wildcard patterns; for equality where none has a wildcard."""
+    patterns = _patterns(texts, fold)
+    return TextTest(field, "like" if any(map(has_wildcard, patterns)) else "equal", fold, patterns)
+
+
+def order(field: str, op: TextOp, text: str) -> TextTest:
+    """Return the test for `less`, `less_equal`, `greater` or `greater_equal` than a string, byte by byte."""
+    return TextTest(field, op, False, (text.encode(),))
+
+
+def address(field: str, literals: Sequence[ast.Literal]) -> TextTest:
+    """Return the test for one of these IP addresses.
+
+    Raises:
+        QueryError: if one is none.
+    """
+    return TextTest(field, "address", False, tuple(sorted({_canonical(i) for i in literals})))
+
+
+def _canonical(literal: ast.Literal) -> bytes:
+    found = canonical_address(str(literal.value).encode())
+    if found is None:
+        do = "a block of addresses takes cidrMatch" if "/" in str(literal.value) else "write it as 10.0.0.1 or fe80::1"
+        raise QueryError(literal.pos, f'"{literal.value}" is no IP address', do)
+    return found
+
+
+def _patterns(texts: Sequence[str], fold: bool) -> tuple[bytes, ...]:
+    encoded = (t.encode() for t in texts)
+    return tuple(sorted({fold_ascii(t) if fold else t for t in encoded}))
