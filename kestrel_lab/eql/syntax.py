@@ -14,9 +14,10 @@ _WORDS = {
     "LPAR": "`(`", "RPAR": "`)`", "OPEN": "`[`", "RSQB": "`]`", "MISSING_OPEN": "`![`", "COMMA": "`,`", "COLON": "`:`",
     "EQUAL": "`=`", "QUESTION": "a name", "PIPE": "`|`", "$END": "the end", "PLUS": "an operator",
     "MINUS": "an operator", "STAR": "an operator", "SLASH": "an operator", "PERCENT": "an operator",
-    "__ANON_0": "`in~`", "__ANON_1": "`like~`", "__ANON_2": "`regex~`",
+    "IN_FOLD": "`in~`", "LIKE_FOLD": "`like~`", "REGEX_FOLD": "`regex~`",
 }  # fmt: skip
-_OPERATORS = ("COMPARE", "COLON", "LIKE", "IN", "REGEX")
+_OPERATORS = ("COMPARE", "COLON", "LIKE", "LIKE_FOLD", "IN", "IN_FOLD", "REGEX", "REGEX_FOLD", "NOT", "PLUS", "MINUS",
+              "STAR", "SLASH", "PERCENT")  # fmt: skip
 _QUOTES = 'strings take double quotes: "..."'
 _SLIPS = {
     "'": _QUOTES,
@@ -69,9 +70,9 @@ def _slip(text: str, token: Token, offset: int) -> str:
         return "write `or`"
     if word.lower() in ("and", "or", "not", "in", "like", "where", "by") and word != word.lower():
         return f"keywords are lower case: `{word.lower()}`"
-    if token.type in ("LIKE", "COLON", "REGEX") and before == ["not"]:
+    if token.type in ("LIKE", "LIKE_FOLD", "COLON", "REGEX", "REGEX_FOLD") and before == ["not"]:
         return f"write `not field {word} ...`"
-    if token.type == "COMPARE" and word == "<" and text.startswith("<>", offset):
+    if word == ">" and text.endswith("<", 0, offset):
         return "write `!=`"
     if token.type == "SLASH" and text.startswith("/*", offset):
         return "close the comment with `*/`"
@@ -83,7 +84,6 @@ def _slip(text: str, token: Token, offset: int) -> str:
 def _expected(expected: Collection[str]) -> str:
     names = set(expected)
     if len(names.intersection(_OPERATORS)) > 2:
-        names = names.difference(_OPERATORS, ("PLUS", "MINUS", "STAR", "SLASH", "PERCENT", "__ANON_0", "__ANON_1",
-                                              "__ANON_2", "NOT")) | {"PLUS"}  # fmt: skip
+        names = names.difference(_OPERATORS) | {"PLUS"}
     words = sorted({_WORDS.get(n, f"`{n.lower()}`") for n in names})
     return f"expected {' or '.join(words)}" if words else ""

@@ -1,0 +1,113 @@
+"""The fast matcher against the definition of one test on one value."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kestrel_lab.engine.textmatch import Matcher, Text
+from kestrel_lab.eql.ir import TextOp, TextTest
+from kestrel_lab.eql.texttest import passes
+from kestrel_lab.eql.wildcard import matches
+
+SCRAPS = [b"a", b"A", b"b", b"/", b"ab", b"*", b"?", b"\xc3\xa9", b"\xc3", b"\xa9", b"\xe2\x82\xac", b"\xff", b"."]
+values = st.lists(st.sampled_from(SCRAPS), max_size=8).map(b"".join)
+patterns = st.lists(st.sampled_from([*SCRAPS[:8], SCRAPS[10]]), max_size=6).map(b"".join)
+OPS: list[TextOp] = ["equal", "like", "less", "less_equal", "greater", "greater_equal"]
+
+
+def make(op: TextOp, fold: bool, found: list[bytes]) -> TextTest:
+    fold = fold and op in ("equal", "like")
+    found = [p.lower() for p in found] if fold else found
+    return TextTest("f", op, fold, tuple(sorted(set(found))) if op in ("equal", "like") else (found[0],))
+
+
+tests = st.builds(make, st.sampled_from(OPS), st.booleans(), st.lists(patterns, min_size=1, max_size=4))
+
+
+def expected(test: TextTest, value: Text) -> bool:
+    if value is None:
+        return False
+    return any(passes(test, v) for v in (value if isinstance(value, tuple) else (value,)))
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    st.lists(tests, max_size=12),
+    st.lists(st.one_of(values, st.none(), st.lists(values, min_size=1, max_size=4).map(tuple)), max_size=6),
+)
+def test_the_matcher_agrees_with_the_definition(chosen: list[TextTest], found: list[Text]) -> None:
+    matcher = Matcher(chosen)
+    want = [[expected(t, v) for t in chosen] for v in found]
+    assert matcher.bits(found).tolist() == want
+    assert matcher.bits(found).tolist() == want  # remembered elements change nothing
+
+
+def slow(pattern: str, value: str) -> bool:
+    """The textbook recursion over characters."""
+    if not pattern:
+        return not value
+    if pattern[0] == "*":
+        return any(slow(pattern[1:], value[i:]) for i in range(len(value) + 1))
+    return bool(value) and pattern[0] in ("?", value[0]) and slow(pattern[1:], value[1:])
+
+
+@settings(max_examples=300, deadline=None)
+@given(patterns, values)
+def test_the_definition_agrees_with_the_textbook(pattern: bytes, value: bytes) -> None:
+    want = slow(pattern.decode("utf-8", "surrogateescape"), value.decode("utf-8", "surrogateescape"))
+    assert matches(pattern, value) == want
+
+
+@pytest.mark.parametrize(
+    ("pattern", "value", "want"),
+    [
+        (b"*", b"", True),
+        (b"?", b"", False),
+        (b"", b"", True),
+        (b"", b"a", False),
+        (b"/etc/*", b"/etc/a/b", True),
+        (b"/etc/*", b"/etc/", True),
+        (b"a*a", b"a", False),
+        (b"caf?", b"caf\xc3\xa9", True),
+        (b"caf??", b"caf\xc3\xa9", False),
+        (b"*??", b"\xe2\x82\xac", False),
+        (b"a?c", b"a\xffc", True),
+        (b"a?c", b"a\xc3c", True),
+        (b"a?c", b"a\xe2\x82c", False),
+        (b"a??c", b"a\xe2\x82c", True),
+        (b"a\\*", b"a\\b", True),
+        (b"*.sh", b"x.SH", False),
+        (b"?", b"*", True),
+        (b"a*b", b"a\nb", True),
+        (b"a?b", b"a\nb", True),
+    ],
+)
+def test_wildcards(pattern: bytes, value: bytes, want: bool) -> None:
+    assert matches(pattern, value) is want
+    assert Matcher([TextTest("f", "like", False, (pattern,))]).bits([value]).tolist() == [[want]]
+
+
+def test_folding_is_ascii() -> None:
+    test = TextTest("f", "equal", True, ("\u00e9k".encode(),))
+    assert Matcher([test]).bits(["\u00e9K".encode(), "\u00c9k".encode(), "\u00e9\u212a".encode()]).tolist() == [
+        [True], [False], [False],
+    ]  # fmt: skip
+
+
+def test_addresses_are_compared_as_addresses() -> None:
+    test = TextTest("f", "address", False, (b"10.0.0.1", b"fe80::1"))
+    found = [b"10.0.0.1", b"::ffff:10.0.0.1", b"fe80:0:0::1", b"FE80::1", b"10.0.0.2", b"nothing", b"\xff", None]
+    assert Matcher([test]).bits(found)[:, 0].tolist() == [True, True, True, True, False, False, False, False]
+
+
+def test_a_pattern_that_invites_backtracking_is_quick() -> None:
+    pattern = b"*" + b"a*" * 200 + b"b"
+    tests = [TextTest("f", "like", False, (pattern,)), TextTest("f", "like", False, (b"*?a" * 50 + b"c",))]
+    assert not Matcher(tests).bits([b"a" * 20_000]).any()
+
+
+def test_nothing_in_nothing_out() -> None:
+    assert Matcher([]).bits([b"a"]).shape == (1, 0)
+    assert Matcher([TextTest("f", "equal", False, (b"a",))]).bits([]).shape == (0, 1)
