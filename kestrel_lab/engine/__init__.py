@@ -1,1 +1,33 @@
-"""Packs, the index, runtimes, sequences, limits and alerts."""
+"""Rule packs, runtimes, sequences, state and alerts."""
+
+from kestrel_lab.engine.build import ENGINE_VERSION, engine_build
+from kestrel_lab.engine.engine import Engine, EpochResult
+from kestrel_lab.engine.keys import SHARDS
+from kestrel_lab.engine.limits import Limits
+from kestrel_lab.engine.matcher import Matcher
+from kestrel_lab.engine.pack import Pack, RuleCheck, Unsupported, check_pack, load_pack, pack_from_files
+from kestrel_lab.engine.rule import Rule
+from kestrel_lab.engine.scan import Hits, Scan
+from kestrel_lab.engine.scanner import Scanner
+from kestrel_lab.engine.state import merge as merge_states
+
+__all__ = [
+    "ENGINE_VERSION",
+    "SHARDS",
+    "Engine",
+    "EpochResult",
+    "Hits",
+    "Limits",
+    "Matcher",
+    "Pack",
+    "Rule",
+    "RuleCheck",
+    "Scan",
+    "Scanner",
+    "Unsupported",
+    "check_pack",
+    "engine_build",
+    "load_pack",
+    "merge_states",
+    "pack_from_files",
+]

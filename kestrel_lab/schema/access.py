@@ -121,8 +121,27 @@ def python_values(found: Coded | Numbers) -> list[Value]:
             return values
         return [v if ok else None for v, ok in zip(values, found.valid.tolist(), strict=True)]
     distinct, inverse = np.unique(found.codes, return_inverse=True)
-    texts: list[Value] = [found.dictionary.values(c, c + 1)[0] if c else None for c in distinct.tolist()]
+    texts = lookup(found.dictionary, distinct)
     return [texts[i] for i in inverse.tolist()]
+
+
+#: Codes further apart than this are looked up in separate runs.
+_NEAR = 16
+
+
+def lookup(dictionary: Dictionary, codes: Array) -> list[Text]:
+    """Return the values of distinct codes in rising order; None for code 0. Runs of codes cost one call each."""
+    if not len(codes):
+        return []
+    out: list[Text] = []
+    breaks = np.flatnonzero(np.diff(codes.astype(np.int64)) > _NEAR) + 1
+    for run in np.split(codes, breaks):
+        first = int(run[0])
+        values = dictionary.values(first, int(run[-1]) + 1)
+        out += values if len(values) == len(run) else [values[i] for i in (run - run[0]).tolist()]
+    if codes[0] == 0:
+        out[0] = None
+    return out
 
 
 def _take(column: Array, rows: npt.NDArray[np.integer] | None) -> Array:

@@ -1,0 +1,153 @@
+"""The column memory: where columns, tables of tests, frames and row lists lie, and how a window of rows gets there.
+
+Everything has a fixed place, so frames are written once. A window holds at most `WINDOW_ROWS` rows of one table: a
+fixed number, so that the fuel of a rule does not depend on the other rules of the pack.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+import numpy as np
+import numpy.typing as npt
+
+from kestrel_lab.engine.classes import Classes
+from kestrel_lab.engine.plan import TablePlan, TestKey, key_of_test, tests_by_dictionary
+from kestrel_lab.engine.rule import Rule
+from kestrel_lab.engine.wasm.values import Memory, store_column, store_numbers
+from kestrel_lab.eql import Slot, TextTest
+from kestrel_lab.schema.abi import ROW_BYTES, SLOT_BYTES, SlotKind
+from kestrel_lab.schema.access import Coded, Numbers, dictionary_key, resolve
+from kestrel_lab.schema.epoch import Array, Epoch, SourceInfo
+from kestrel_lab.schema.errors import LimitError
+
+WINDOW_ROWS = 16_384
+_MAX_CAPACITY = 65_536
+_MIN_CAPACITY = 1_024
+_RESERVED = 64  # so that no pointer is 0
+_DATA_BYTES = 8 * WINDOW_ROWS
+_COLUMN_BYTES = _DATA_BYTES + WINDOW_ROWS  # the widest element, and validity
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A run of rows of one table of an epoch, `start` to `stop`; `actions` are their action codes."""
+
+    info: SourceInfo
+    epoch: Epoch
+    table: str
+    start: int
+    stop: int
+    actions: Array
+
+    def resolve(self, field: str, rows: Array) -> Coded | Numbers:
+        """Return a field of some of the rows, counted from `start`."""
+        return resolve(self.info, self.epoch, self.table, field, rows + self.start)
+
+    def coded(self, field: str, rows: Array) -> Coded:
+        """Return a string, IP or array field of some of the rows, counted from `start`."""
+        found = self.resolve(field, rows)
+        if not isinstance(found, Coded):
+            raise TypeError(f"{field} is a number")
+        return found
+
+
+class ColumnMemory:
+    """The layout of a pack over the column memory.
+
+    Attributes:
+        rows_at, out_at: where row lists go and come from.
+        classes: by dictionary key.
+
+    Raises:
+        LimitError: if the pack needs more memory than there is.
+    """
+
+    def __init__(self, memory: Memory, rules: Sequence[Rule], plans: Mapping[str, TablePlan]) -> None:
+        self._memory, self._next = memory, _RESERVED
+        self.rows_at = self._reserve(WINDOW_ROWS * ROW_BYTES)
+        self.out_at = self._reserve(WINDOW_ROWS * ROW_BYTES)
+        self._arena = self._reserve(_COLUMN_BYTES * max((len(p.columns) for p in plans.values()), default=0))
+        self._tests: dict[tuple[str, TestKey], int] = {}  # (dictionary key, test) -> where its table is
+        frames = {(p.table, s.rule): len(rules[s.rule].module.slots) for p in plans.values() for s in p.stages}
+        self._frames = {which: self._reserve(slots * SLOT_BYTES) for which, slots in frames.items()}
+        self.classes: dict[str, Classes] = {}
+        self._place_tables(tests_by_dictionary(rules, list(plans.values())))
+        for plan in plans.values():
+            for rule in dict.fromkeys(stage.rule for stage in plan.stages):
+                self._write_frame(plan, rule, rules[rule].module.slots)
+
+    def frame(self, table: str, rule: int) -> int:
+        """Return where the frame of a rule on a table is."""
+        return self._frames[table, rule]
+
+    def classes_of(self, table: str, field: str) -> Classes:
+        """Return the classes of a field's values."""
+        return self.classes[dictionary_key(table, field)]
+
+    def put_rows(self, positions: Array) -> None:
+        """Write the list of rows of the next call."""
+        store_column(self._memory, self.rows_at, SlotKind.CLASS, positions)
+
+    def hits(self, count: int) -> npt.NDArray[np.uint32]:
+        """Return a copy of the list of rows that a call has written."""
+        end = self.out_at + count * ROW_BYTES
+        return self._memory[self.out_at : end].view("<u4").astype(np.uint32)
+
+    def fill(self, plan: TablePlan, window: Window, rows: Array, wanted: set[Slot]) -> None:
+        """Write the wanted columns of some rows of a window; their positions count from 0.
+
+        Raises:
+            TooManyClassesError: if the rows hold more classes of strings than the tables; fewer rows may fit.
+        """
+        strings: list[tuple[str, int, npt.NDArray[np.uint32]]] = []
+        for number, slot in enumerate(plan.columns):
+            if slot not in wanted:
+                continue
+            at = self._arena + number * _COLUMN_BYTES
+            found = window.resolve(slot.field, rows)
+            if isinstance(found, Coded):
+                key = dictionary_key(plan.table, slot.field)
+                strings.append((key, at, self.classes[key].of(found)))
+            else:
+                store_numbers(self._memory, at, at + _DATA_BYTES, slot.kind, found)
+        strings.sort(key=lambda s: s[:2])
+        for key, group in groupby(strings, key=lambda s: s[0]):
+            members = list(group)
+            placed = self.classes[key].place([classes for _, _, classes in members])
+            for (_, at, _), column in zip(members, placed, strict=True):
+                store_column(self._memory, at, SlotKind.CLASS, column)
+
+    def _reserve(self, size: int) -> int:
+        at, self._next = self._next, (self._next + size + 7) & ~7
+        if self._next > len(self._memory):
+            raise LimitError(
+                f"the pack needs more than the {len(self._memory) >> 20} MiB of column memory",
+                do="Run fewer rules at once.",
+            )
+        return at
+
+    def _place_tables(self, tests: Mapping[str, Sequence[TextTest]]) -> None:
+        total = sum(map(len, tests.values()))
+        capacity = min(_MAX_CAPACITY, (len(self._memory) - self._next) // max(total, 1) & ~7)
+        if capacity < _MIN_CAPACITY:
+            raise LimitError(f"the pack has too many tests of strings, {total}", do="Run fewer rules at once.")
+        for key, of_key in tests.items():
+            at = self._reserve(len(of_key) * capacity)
+            table = self._memory[at : at + len(of_key) * capacity].reshape(len(of_key), capacity)
+            self.classes[key] = Classes(of_key, table)
+            for number, test in enumerate(of_key):
+                self._tests[key, key_of_test(test)] = at + number * capacity
+
+    def _write_frame(self, plan: TablePlan, rule: int, slots: Sequence[Slot]) -> None:
+        frame = np.zeros((len(slots), 2), "<u4")
+        for number, slot in enumerate(slots):
+            if slot.test is not None:
+                frame[number, 0] = self._tests[dictionary_key(plan.table, slot.field), key_of_test(slot.test)]
+            elif slot in plan.columns:
+                at = self._arena + plan.columns.index(slot) * _COLUMN_BYTES
+                frame[number] = at, 0 if slot.kind is SlotKind.CLASS else at + _DATA_BYTES
+        at = self._frames[plan.table, rule]
+        self._memory[at : at + frame.nbytes] = frame.view(np.uint8).reshape(-1)

@@ -1,0 +1,122 @@
+"""Join keys as canonical bytes: the same for equal values on every machine, whatever their dictionary codes.
+
+Equality is typed and case-sensitive. A key is the concatenation of its values, each self-delimiting:
+`n` null; `b` and a byte; `i` and 9 bytes, big-endian two's complement, for both integer types; `f` and 8 bytes of an
+IEEE double, big-endian, negative zero as zero; `s` (string) or `a` (address), a u32 length, big-endian, and the bytes.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from hashlib import blake2b
+from itertools import product
+
+import numpy as np
+
+from kestrel_lab.schema.access import Coded, lookup, resolve
+from kestrel_lab.schema.epoch import Array, Epoch, SourceInfo
+from kestrel_lab.schema.fields import BY_FIELD_NAME
+from kestrel_lab.schema.types import EqlType
+from kestrel_lab.schema.values import Value
+
+SHARDS = 64
+
+#: The keys one event has (more than one where a `by` field is an array); empty if a null cannot join.
+Keys = tuple[bytes, ...]
+
+
+def encode(value: Value, kind: EqlType) -> bytes:
+    """Return the canonical bytes of one scalar value of a field of the given type."""
+    if value is None:
+        return b"n"
+    if isinstance(value, bool):
+        return b"b\x01" if value else b"b\x00"
+    if isinstance(value, int):
+        return b"i" + value.to_bytes(9, "big", signed=True)
+    if isinstance(value, float):
+        return b"f" + struct.pack(">d", value + 0.0)
+    if isinstance(value, bytes):
+        return (b"a" if kind is EqlType.IP else b"s") + len(value).to_bytes(4, "big") + value
+    raise TypeError(f"no key has a {type(value).__name__}")
+
+
+def decode(key: bytes) -> tuple[Value, ...]:
+    """Return the values of a canonical key."""
+    out: list[Value] = []
+    at = 0
+    while at < len(key):
+        tag, at = key[at : at + 1], at + 1
+        size = {b"n": 0, b"b": 1, b"i": 9, b"f": 8}.get(tag)
+        if size is None:
+            size, at = int.from_bytes(key[at : at + 4], "big"), at + 4
+        out.append(_scalar(tag, key[at : at + size]))
+        at += size
+    return tuple(out)
+
+
+def _scalar(tag: bytes, data: bytes) -> Value:
+    match tag:
+        case b"n":
+            return None
+        case b"b":
+            return data == b"\x01"
+        case b"i":
+            return int.from_bytes(data, "big", signed=True)
+        case b"f":
+            return float(struct.unpack(">d", data)[0])
+        case _:
+            return data
+
+
+def shard_of(key: bytes) -> int:
+    """Return the shard, 0 to 63, of a canonical key."""
+    return blake2b(key, digest_size=1).digest()[0] % SHARDS
+
+
+def join_keys(
+    info: SourceInfo, epoch: Epoch, table: str, by: Sequence[tuple[str, bool]], rows: Array
+) -> tuple[list[Keys], Array]:
+    """Return the distinct sets of keys among rows of a table, and each row's index into them.
+
+    Args:
+        by: fields of the key, each with whether null may join null.
+    """
+    if not by:
+        return [(b"",)], np.zeros(len(rows), np.int64)
+    columns, indexes = zip(*(_choices(info, epoch, table, field, optional, rows) for field, optional in by),
+                           strict=True)  # fmt: skip
+    if len(by) == 1:
+        return columns[0], indexes[0]
+    distinct, inverse = np.unique(np.column_stack(indexes), axis=0, return_inverse=True)
+    sets = [
+        tuple(b"".join(parts) for parts in product(*(c[i] for c, i in zip(columns, row, strict=True))))
+        for row in distinct.tolist()
+    ]
+    return sets, inverse.reshape(-1)
+
+
+def _choices(
+    info: SourceInfo, epoch: Epoch, table: str, field: str, optional: bool, rows: Array
+) -> tuple[list[Keys], Array]:
+    """Return the distinct sets of encoded values of one field, and each row's index into them."""
+    kind = BY_FIELD_NAME[field].type
+    found = resolve(info, epoch, table, field, rows)
+    values: list[Value]
+    if isinstance(found, Coded):
+        distinct, inverse = np.unique(found.codes, return_inverse=True)
+        values = list(lookup(found.dictionary, distinct))
+    else:
+        valid = np.ones(len(rows), np.bool_) if found.valid is None else found.valid
+        distinct, inverse = np.unique(found.values, return_inverse=True)
+        values = [*distinct.tolist(), None]
+        inverse = np.where(valid, inverse, len(distinct))
+    return [_encoded(v, kind, optional) for v in values], inverse
+
+
+def _encoded(value: Value, kind: EqlType, optional: bool) -> Keys:
+    if value is None:
+        return (b"n",) if optional else ()
+    if isinstance(value, (tuple, list)):
+        return tuple(sorted({encode(v, kind) for v in value}))
+    return (encode(value, kind),)

@@ -1,0 +1,232 @@
+"""The ordered reduce over hits: event rules become alerts at once, sequences run through their machines.
+
+A matcher owns some of the 64 shards of keys. Whatever the split, all matchers together give the same alerts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
+from typing import Any
+
+import numpy as np
+
+from kestrel_lab.engine import state as states
+from kestrel_lab.engine.captures import Capture, Captures
+from kestrel_lab.engine.keys import SHARDS, decode, shard_of
+from kestrel_lab.engine.limits import Limits
+from kestrel_lab.engine.pack import Pack
+from kestrel_lab.engine.rule import Rule
+from kestrel_lab.engine.scan import Hits, Scan
+from kestrel_lab.engine.sequence import Evidence, Machine, Pending, Slot
+from kestrel_lab.schema.alert import Alert
+from kestrel_lab.schema.epoch import End
+
+ALL_SHARDS = frozenset(range(SHARDS))
+
+
+class _Resolver:
+    """Looks captures up in batches, one for each block of hits."""
+
+    def __init__(self, evidence: Iterable[Evidence]) -> None:
+        wanted: dict[int, tuple[Captures, set[int]]] = {}
+        for item in evidence:
+            if isinstance(item, tuple):
+                wanted.setdefault(id(item[0]), (item[0], set()))[1].add(item[1])
+        self._found: dict[tuple[int, int], Capture] = {}
+        for block, indexes in wanted.values():
+            order = sorted(indexes)
+            self._found.update(zip(((id(block), i) for i in order), block.take(order), strict=True))
+
+    def resolve(self, evidence: Sequence[Evidence]) -> tuple[Capture, ...]:
+        """Return the captures that evidence stands for."""
+        return tuple(self._found[id(e[0]), e[1]] if isinstance(e, tuple) else e for e in evidence)
+
+
+class _Sequences:
+    """The machines of one sequence rule."""
+
+    def __init__(self, rule: Rule, shards: frozenset[int], limits: Limits) -> None:
+        self.rule, self._shards, self._limits = rule, shards, limits
+        self.machines: dict[int, Machine] = {}
+
+    def machine(self, shard: int) -> Machine:
+        """Return the machine of a shard, empty at first."""
+        found = self.machines.get(shard)
+        if found is None:
+            program, limits = self.rule.program, self._limits
+            found = self.machines[shard] = Machine(
+                len(program.stages), program.maxspan_ns, limits.pending, limits.ttl_ns
+            )
+        return found
+
+    def routes(self, block: Hits) -> list[list[tuple[bytes, Machine]]]:
+        """Return, for each distinct set of keys of a block, the owned keys and their machines."""
+        return [
+            [(key, self.machine(shard)) for key in keys if (shard := shard_of(key)) in self._shards]
+            for keys in block.keys
+        ]
+
+    def idle(self, blocks: Sequence[Hits]) -> bool:
+        """Return whether these hits can change nothing: none begins a sequence, and none is pending."""
+        return all(b.stage for b in blocks) and not any(m.pending for m in self.machines.values())
+
+
+class Matcher:
+    """Matches the hits of scans, given in epoch order, in the shards it owns."""
+
+    def __init__(self, pack: Pack, shards: frozenset[int] = ALL_SHARDS, limits: Limits | None = None) -> None:
+        self._pack, self._shards = pack, shards
+        self._rules = {rule.id: rule for rule in pack.rules}
+        self._sequences = {
+            rule.id: _Sequences(rule, shards, limits or Limits())
+            for rule in pack.rules
+            if rule.program.kind == "sequence"
+        }
+        self._event_time_ns = 0
+
+    def feed(self, scan: Scan) -> list[Alert]:
+        """Take the scan of the next epoch and return the alerts it completes, in `sort_key` order."""
+        alerts: list[Alert] = []
+        for rule_id, blocks in scan.hits.items():
+            sequences = self._sequences.get(rule_id)
+            if sequences is None:
+                for block in blocks:
+                    alerts += self._event_alerts(self._rules[rule_id], block, scan.wall_offset_ns)
+            elif not sequences.idle(blocks):
+                alerts += self._sequence_alerts(sequences, blocks, scan.wall_offset_ns)
+        self._event_time_ns = max(self._event_time_ns, scan.event_time_ns)
+        return sorted(alerts, key=lambda alert: alert.sort_key)
+
+    def finish(self, end: End) -> list[Alert]:
+        """Return the alerts that only the end of the source resolves, and forget what is pending after a sealed one.
+
+        Only missing events wait for time to pass; a pending sequence of events that are all to be there is no alert.
+        """
+        if end == "sealed":
+            for sequences in self._sequences.values():
+                sequences.machines.clear()
+        return []
+
+    @property
+    def evicted(self) -> dict[str, int]:
+        """Pending sequences given up so far, by rule id; rules without any are absent."""
+        self._expire()
+        totals = {r: sum(m.evicted for m in s.machines.values()) for r, s in self._sequences.items()}
+        return {rule_id: total for rule_id, total in totals.items() if total}
+
+    def state(self) -> dict[str, states.RuleState]:
+        """Return what is pending, by rule hash; shared with the matcher, for `state.dump` at once."""
+        self._expire()
+        out: dict[str, states.RuleState] = {}
+        for sequences in self._sequences.values():
+            state = out[sequences.rule.hash] = states.RuleState()
+            for shard, machine in sequences.machines.items():
+                state.pending |= machine.pending
+                if machine.evicted:
+                    state.evicted[shard] = machine.evicted
+        return out
+
+    def dump(self, extra: Mapping[str, Any] | None = None) -> bytes:
+        """Return the state as canonical bytes, with more JSON data beside it."""
+        return states.dump(self._event_time_ns, self.state(), extra)
+
+    def restore(self, state: bytes) -> int:
+        """Replace the state by a stored one, as far as its keys are in the shards owned.
+
+        Returns:
+            how many pending sequences belonged to rules that the pack does not have, or not with this content.
+        """
+        self._event_time_ns, rules, _ = states.load(state)
+        by_hash = {sequences.rule.hash: sequences for sequences in self._sequences.values()}
+        for sequences in by_hash.values():
+            sequences.machines.clear()
+        lost = 0
+        for rule_hash, stored in rules.items():
+            if rule_hash in by_hash:
+                self._refill(by_hash[rule_hash], stored)
+            else:
+                lost += len(stored.pending)
+        return lost
+
+    def _refill(self, sequences: _Sequences, stored: states.RuleState) -> None:
+        for slot, pending in states.in_order(stored.pending):
+            shard = shard_of(slot[1])
+            if shard in self._shards:
+                sequences.machine(shard).restore(slot, pending)
+        for shard, count in stored.evicted.items():
+            if shard in self._shards:
+                sequences.machine(shard).evicted = count
+
+    def _expire(self) -> None:
+        for sequences in self._sequences.values():
+            for machine in sequences.machines.values():
+                machine.expire(self._event_time_ns)
+
+    def _event_alerts(self, rule: Rule, block: Hits, wall_offset_ns: int) -> list[Alert]:
+        """Event rules have no key: their alerts are spread over the shards by event_id."""
+        ids = block.event_id.tolist()
+        own = [i for i, event_id in enumerate(ids) if event_id % SHARDS in self._shards]
+        times = block.ts_boot_ns.tolist()
+        return [
+            self._alert(rule, (ids[i],), times[i], wall_offset_ns, (capture,), b"")
+            for i, capture in zip(own, block.captures.take(own), strict=True)
+        ]
+
+    def _sequence_alerts(self, sequences: _Sequences, blocks: Sequence[Hits], wall_offset_ns: int) -> list[Alert]:
+        until = len(sequences.rule.program.stages)
+        routes = [sequences.routes(block) for block in blocks]
+        touched: dict[tuple[Machine, Slot], None] = {}
+        done: list[tuple[Pending, bytes, int]] = []
+        for event_id, b, i, key_index, now in _in_order(blocks, until):
+            block = blocks[b]
+            for key, machine in routes[b][key_index]:
+                if block.stage == until:
+                    machine.until(key, now)
+                    continue
+                complete = machine.match(block.stage, key, event_id, now, (block.captures, i))
+                if complete is None:
+                    touched[machine, (block.stage, key)] = None
+                else:
+                    done.append((complete, key, int(block.ts_boot_ns[i])))
+        left = [p for machine, slot in touched if (p := machine.pending.get(slot)) is not None]
+        resolver = _Resolver(chain.from_iterable(p.evidence for p in (*left, *(d[0] for d in done))))
+        for pending in left:
+            pending.evidence = resolver.resolve(pending.evidence)
+        return [
+            self._alert(sequences.rule, p.event_ids, ts, wall_offset_ns, resolver.resolve(p.evidence), key)
+            for p, key, ts in done
+        ]
+
+    def _alert(
+        self, rule: Rule, ids: tuple[int, ...], ts_ns: int, wall_offset_ns: int, captures: tuple[Capture, ...],
+        key: bytes,
+    ) -> Alert:  # fmt: skip
+        return Alert(
+            rule_id=rule.id,
+            rule_name=rule.name,
+            severity=rule.severity,
+            rule_hash=rule.hash,
+            pack_hash=self._pack.hash,
+            event_ids=ids,
+            ts_boot_ns=ts_ns,
+            ts_wall_ns=ts_ns + wall_offset_ns,
+            join_keys=decode(key),
+            captures=captures,
+            threat=rule.threat,
+        )
+
+
+def _in_order(blocks: Sequence[Hits], until: int) -> Iterable[tuple[int, int, int, int, int]]:
+    """Return (event_id, block, place in it, key index, event time) of all hits.
+
+    Hits are ordered by event; the stages of one event last to first, then `until`.
+    """
+    ids = np.concatenate([b.event_id for b in blocks])
+    rank = np.concatenate([np.full(len(b.event_id), 1 if b.stage == until else -b.stage) for b in blocks])
+    which = np.concatenate([np.full(len(b.event_id), n) for n, b in enumerate(blocks)])
+    place = np.concatenate([np.arange(len(b.event_id)) for b in blocks])
+    key = np.concatenate([b.key for b in blocks])
+    time = np.concatenate([b.event_time for b in blocks])
+    order = np.lexsort((rank, ids))
+    return zip(*(column[order].tolist() for column in (ids, which, place, key, time)), strict=True)

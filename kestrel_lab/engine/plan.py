@@ -1,0 +1,106 @@
+"""What is known before any event: for each table, the stages that look at it and what they read there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from kestrel_lab.engine.captures import captured_fields
+from kestrel_lab.engine.rule import Rule
+from kestrel_lab.eql import Slot, Stage, TextTest
+from kestrel_lab.eql.ir import leaves
+from kestrel_lab.eql.slots import slots_of_leaf
+from kestrel_lab.schema.abi import SlotKind
+from kestrel_lab.schema.access import dictionary_key
+from kestrel_lab.schema.actions import TABLES, actions_of
+from kestrel_lab.schema.fields import BY_FIELD_NAME
+from kestrel_lab.schema.types import Constant
+
+#: A text test apart from its field: fields that share a dictionary share their tests.
+TestKey = tuple[str, bool, tuple[bytes, ...]]
+
+
+def key_of_test(test: TextTest) -> TestKey:
+    """Return what a test asks, whatever the field."""
+    return test.op, test.fold, test.patterns
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StagePlan:
+    """One stage of a rule on one table.
+
+    Attributes:
+        rule: position of the rule in the pack; `number`: of the stage in its module.
+        actions: for each action code, whether the stage looks at it here.
+        key: the test that the index finds its rows by; None if it has to see every row of its actions.
+        columns: column slots it reads.
+        by: fields of the join key, each with whether null joins null.
+    """
+
+    rule: int
+    rule_id: str
+    number: int
+    actions: npt.NDArray[np.bool_]
+    key: TextTest | None
+    columns: tuple[Slot, ...]
+    by: tuple[tuple[str, bool], ...]
+    captures: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TablePlan:
+    """The stages that look at a table, in (rule, stage) order, and the columns that some of them read."""
+
+    table: str
+    stages: tuple[StagePlan, ...]
+    columns: tuple[Slot, ...]
+
+
+def plan_tables(rules: Sequence[Rule]) -> dict[str, TablePlan]:
+    """Return the plan of each table that some rule looks at."""
+    plans = (_table_plan(table, rules) for table in TABLES)
+    return {plan.table: plan for plan in plans if plan.stages}
+
+
+def tests_by_dictionary(rules: Sequence[Rule], plans: Sequence[TablePlan]) -> dict[str, tuple[TextTest, ...]]:
+    """Return, by dictionary key, the distinct tests that rules put to its values (none where only presence counts)."""
+    found: dict[str, dict[TestKey, TextTest]] = {}
+    for plan in plans:
+        used = dict.fromkeys(stage.rule for stage in plan.stages)
+        for slot in (s for rule in used for s in rules[rule].module.slots):
+            if slot.kind in (SlotKind.CLASS, SlotKind.TEST):
+                tests = found.setdefault(dictionary_key(plan.table, slot.field), {})
+                if slot.test is not None:
+                    tests.setdefault(key_of_test(slot.test), slot.test)
+    return {key: tuple(tests.values()) for key, tests in found.items()}
+
+
+def _table_plan(table: str, rules: Sequence[Rule]) -> TablePlan:
+    codes = {a.code for a in actions_of(table)}
+    stages = tuple(
+        _stage_plan(position, rule, number, stage, table, codes)
+        for position, rule in enumerate(rules)
+        for number, stage in enumerate(rule.program.all_stages)
+        if stage.actions & codes
+    )
+    return TablePlan(table, stages, tuple(dict.fromkeys(c for s in stages for c in s.columns)))
+
+
+def _stage_plan(position: int, rule: Rule, number: int, stage: Stage, table: str, codes: set[int]) -> StagePlan:
+    actions = np.zeros(256, np.bool_)
+    actions[sorted(stage.actions & codes)] = True
+    slots = (slot for leaf in leaves(stage.expr) for slot in slots_of_leaf(leaf, BY_FIELD_NAME))
+    optional = stage.by_optional or (False,) * len(stage.by)
+    return StagePlan(
+        rule=position,
+        rule_id=rule.id,
+        number=number,
+        actions=actions,
+        key=next((t for t in stage.required if not isinstance(BY_FIELD_NAME[t.field].source, Constant)), None),
+        columns=tuple(dict.fromkeys(s for s in slots if s.kind is not SlotKind.TEST)),
+        by=tuple(zip(stage.by, optional, strict=True)),
+        captures=captured_fields(rule.captures, table),
+    )

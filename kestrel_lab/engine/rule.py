@@ -1,0 +1,55 @@
+"""A rule: what its TOML file says, compiled."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+from kestrel_lab.eql import Program, WasmModule
+from kestrel_lab.schema.severity import Severity
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule of a pack.
+
+    Attributes:
+        threat: ATT&CK technique and sub-technique ids, in the order of the file.
+        captures: fields to show of each event of an alert; empty for the default set.
+        path: where it was read from.
+        hash: sha256 (hex) of all that can change its answers.
+        program: the compiled query; `module`: the same as WebAssembly.
+    """
+
+    id: str
+    name: str
+    severity: Severity
+    language: str
+    query: str
+    threat: tuple[str, ...]
+    captures: tuple[str, ...]
+    path: str
+    hash: str
+    program: Program
+    module: WasmModule
+    description: str = ""
+
+
+def rule_hash(table: Mapping[str, Any], threat: Sequence[str]) -> str:
+    """Return the content hash of a rule from its `[rule]` table and technique ids."""
+    content = {key: table.get(key) for key in ("rule_id", "name", "severity", "language", "query", "captures")}
+    text = json.dumps(content | {"threat": list(threat)}, sort_keys=True, separators=(",", ":"))
+    return sha256(text.encode()).hexdigest()
+
+
+def threat_ids(entries: Any) -> tuple[str, ...]:
+    """Return the technique and sub-technique ids of `[[rule.threat]]` entries, each once; what has no id is skipped."""
+    out: list[str] = []
+    for entry in entries if isinstance(entries, list) else []:
+        for technique in entry.get("technique", []):
+            out.append(technique.get("id", ""))
+            out += [sub.get("id", "") for sub in technique.get("subtechnique", [])]
+    return tuple(dict.fromkeys(i for i in out if i))

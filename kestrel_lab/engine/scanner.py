@@ -1,0 +1,168 @@
+"""The scan of an epoch: index, columns, one call per (rule, stage, window), hits. It remembers nothing but caches."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+from kestrel_lab.engine.captures import Captures
+from kestrel_lab.engine.classes import TooManyClassesError
+from kestrel_lab.engine.columns import WINDOW_ROWS, ColumnMemory, Window
+from kestrel_lab.engine.index import Candidates, TableIndex
+from kestrel_lab.engine.keys import join_keys
+from kestrel_lab.engine.limits import Limits
+from kestrel_lab.engine.pack import Pack
+from kestrel_lab.engine.plan import StagePlan, TablePlan, plan_tables
+from kestrel_lab.engine.scan import Hits, Scan
+from kestrel_lab.engine.wasm import Predicate, Runtime, TrappedError
+from kestrel_lab.schema.alert import Exhausted, Mode
+from kestrel_lab.schema.epoch import Array, Epoch, SourceInfo
+
+
+class _Progress:
+    """What has been found in an epoch so far. `hits`: rows of each stage on a table; `left`: fuel by rule."""
+
+    def __init__(self, fuel: int) -> None:
+        self._fuel = fuel
+        self.left: dict[int, int] = {}
+        self.exhausted: set[int] = set()
+        self.hits: dict[tuple[str, StagePlan], list[Array]] = {}
+        self.evaluations = 0
+
+    def fuel_left(self, rule: int) -> int:
+        return self.left.get(rule, self._fuel)
+
+    def trapped(self, rule: int) -> None:
+        self.left[rule] = 0
+        self.exhausted.add(rule)
+
+
+class Scanner:
+    """Evaluates a pack's predicates over epochs, in any order, in one mode."""
+
+    def __init__(self, pack: Pack, info: SourceInfo, mode: Mode, limits: Limits | None = None) -> None:
+        """Compile the pack's modules.
+
+        Raises:
+            RuleError: if a module is refused.
+            LimitError: if the pack needs more memory than there is.
+        """
+        self._pack, self._info, self._limits = pack, info, limits or Limits()
+        self._plans = plan_tables(pack.rules)
+        self._runtime = Runtime(mode)
+        self._columns = ColumnMemory(self._runtime.memory, pack.rules, self._plans)
+        self._indexes = {table: TableIndex(plan, self._columns) for table, plan in self._plans.items()}
+        self._predicates: list[Predicate] = [self._runtime.load(r.module.wat, r.path) for r in pack.rules]
+
+    def scan(self, epoch: Epoch) -> Scan:
+        """Return what the pack's predicates find in an epoch."""
+        progress = _Progress(self._limits.fuel)
+        for classes in self._columns.classes.values():
+            classes.enter(epoch.segment.index)
+        for table, plan in self._plans.items():
+            if table in epoch.tables:
+                actions = epoch.tables[table].column("action")
+                for start in range(0, len(actions), WINDOW_ROWS):
+                    stop = min(start + WINDOW_ROWS, len(actions))
+                    self._scan_window(
+                        plan, Window(self._info, epoch, table, start, stop, actions[start:stop]), progress
+                    )
+        return self._result(epoch, progress)
+
+    def skip(self, epoch: Epoch) -> Scan:
+        """Return the scan of an epoch that is passed over: no hits, but time goes on."""
+        return Scan(epoch.number, epoch.event_time_after_ns, epoch.wall_offset_ns, {}, {}, 0, (), skipped=True)
+
+    def _scan_window(self, plan: TablePlan, window: Window, progress: _Progress) -> None:
+        found = self._indexes[plan.table].candidates(window)
+        if not found:
+            return
+        marked = np.zeros(window.stop - window.start, np.bool_)
+        for _, rows in found:
+            marked[rows] = True
+        union = np.flatnonzero(marked)
+        try:
+            self._columns.fill(plan, window, union, {slot for stage, _ in found for slot in stage.columns})
+        except TooManyClassesError:
+            middle = (window.start + window.stop) // 2
+            for start, stop in ((window.start, middle), (middle, window.stop)):
+                actions = window.actions[start - window.start : stop - window.start]
+                part = Window(window.info, window.epoch, window.table, start, stop, actions)
+                self._scan_window(plan, part, progress)
+            return
+        positions = np.cumsum(marked) - 1
+        for candidates in found:
+            self._evaluate(plan.table, candidates, positions, union + window.start, progress)
+
+    def _evaluate(self, table: str, candidates: Candidates, positions: Array, rows: Array, progress: _Progress) -> None:
+        """Run one stage on its candidates; `rows` are the table's rows by position."""
+        stage, own = candidates
+        if stage.rule in progress.exhausted:
+            return
+        columns, runtime = self._columns, self._runtime
+        columns.put_rows(positions[own])
+        frame = columns.frame(table, stage.rule)
+        runtime.refuel(progress.fuel_left(stage.rule))
+        progress.evaluations += len(own)
+        try:
+            count = self._predicates[stage.rule].run(stage.number, frame, columns.rows_at, len(own), columns.out_at)
+            hits = columns.hits(count)
+            if count and (hits[-1] >= len(rows) or (np.diff(hits.astype(np.int64)) <= 0).any()):
+                raise TrappedError
+        except TrappedError:
+            progress.trapped(stage.rule)
+            return
+        progress.left[stage.rule] = runtime.fuel_left()
+        if count:
+            progress.hits.setdefault((table, stage), []).append(rows[hits])
+
+    def _result(self, epoch: Epoch, progress: _Progress) -> Scan:
+        rules, fuel = self._pack.rules, self._limits.fuel
+        times = _event_times(epoch) if progress.hits else {}
+        hits: dict[str, list[Hits]] = {}
+        for (table, stage), rows in sorted(progress.hits.items(), key=lambda item: item[0][1].rule):
+            if stage.rule not in progress.exhausted:
+                block = self._hits(epoch, table, stage, np.concatenate(rows), times[table])
+                hits.setdefault(stage.rule_id, []).append(block)
+        return Scan(
+            epoch=epoch.number,
+            event_time_ns=epoch.event_time_after_ns,
+            wall_offset_ns=epoch.wall_offset_ns,
+            hits=hits,
+            fuel={rules[r].id: fuel - left for r, left in sorted(progress.left.items())},
+            evaluations=progress.evaluations,
+            exhausted=tuple(
+                Exhausted(rules[r].id, epoch.number, epoch.first_event_id, epoch.last_event_id, fuel)
+                for r in sorted(progress.exhausted)
+            ),
+        )
+
+    def _hits(self, epoch: Epoch, table: str, stage: StagePlan, rows: Array, times: Array) -> Hits:
+        data = epoch.tables[table]
+        keys, key = join_keys(self._info, epoch, table, stage.by, rows)
+        return Hits(
+            rule_id=stage.rule_id,
+            stage=stage.number,
+            event_id=data.column("event_id")[rows],
+            event_time=times[rows],
+            ts_boot_ns=data.column("ts_boot_ns")[rows],
+            keys=keys,
+            key=key,
+            captures=Captures(self._info, epoch, table, stage.captures, rows),
+        )
+
+
+def _event_times(epoch: Epoch) -> Mapping[str, npt.NDArray[np.uint64]]:
+    """Return the running maximum of `ts_boot_ns` at each row of each table, ns."""
+    before = np.uint64(epoch.event_time_ns)
+    if not epoch.late:
+        return {table: np.maximum(rows.column("ts_boot_ns"), before) for table, rows in epoch.tables.items()}
+    stamps = np.zeros(epoch.rows, np.uint64)
+    places = {t: (r.column("event_id") - np.uint64(epoch.first_event_id)).astype(np.int64) for t, r in
+              epoch.tables.items()}  # fmt: skip
+    for table, rows in epoch.tables.items():
+        stamps[places[table]] = rows.column("ts_boot_ns")
+    running = np.maximum(np.maximum.accumulate(stamps), before)
+    return {table: running[place] for table, place in places.items()}

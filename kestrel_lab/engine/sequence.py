@@ -1,0 +1,111 @@
+"""The sequence machine of one rule and one shard of keys: what is pending, and what an event does to it.
+
+At most one sequence is pending per (stage, key): a newer one overwrites it. Time is event time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from heapq import heappop, heappush
+from typing import TypeAlias
+
+from kestrel_lab.engine.captures import Capture, Captures
+
+#: The captures of an event: looked up, or where to look them up (a block of hits and the place in it).
+Evidence: TypeAlias = "Capture | tuple[Captures, int]"
+Slot = tuple[int, bytes]
+
+
+@dataclass(slots=True)
+class Pending:
+    """A sequence that has matched the first stages: event time of its first event (ns), its events so far."""
+
+    first_ns: int
+    event_ids: tuple[int, ...]
+    evidence: tuple[Evidence, ...]
+
+
+class Machine:
+    """Pending sequences of one (rule, shard).
+
+    Attributes:
+        pending: by (stage, key), in the order of their last events; the stage is the last one matched.
+        evicted: pending sequences given up because there were too many, or too old without a maxspan.
+
+    `expire` runs before every event, so that how epochs are cut changes neither what is pending nor what is counted.
+    """
+
+    def __init__(self, stages: int, maxspan_ns: int | None, limit: int, ttl_ns: int) -> None:
+        """Take the number of stages, the rule's maxspan and the limits."""
+        self._stages, self._maxspan, self._limit = stages, maxspan_ns, limit
+        self._keep = ttl_ns if maxspan_ns is None else maxspan_ns
+        self._deadlines: list[tuple[int, int, Slot]] = []
+        self.pending: dict[Slot, Pending] = {}
+        self.evicted = 0
+
+    def match(self, stage: int, key: bytes, event_id: int, now: int, evidence: Evidence) -> Pending | None:
+        """Take an event that passed a stage; the stages of one event come last to first.
+
+        Args:
+            now: event time of the event, ns.
+
+        Returns:
+            the sequence, if the event completes one.
+        """
+        self.expire(now)
+        if stage == 0:
+            self._put((0, key), Pending(now, (event_id,), (evidence,)))
+            return None
+        before = self.pending.pop((stage - 1, key), None)
+        if before is None:
+            return None
+        after = Pending(before.first_ns, (*before.event_ids, event_id), (*before.evidence, evidence))
+        if stage == self._stages - 1:
+            return after
+        self._put((stage, key), after)
+        return None
+
+    def until(self, key: bytes, now: int) -> None:
+        """Take an `until` event, after its own matches: nothing of its key stays pending."""
+        self.expire(now)
+        for stage in range(self._stages - 1):
+            self.pending.pop((stage, key), None)
+
+    def restore(self, slot: Slot, pending: Pending) -> None:
+        """Put back what was pending; slots come in the order of their last events."""
+        self.pending[slot] = pending
+        self._watch(slot, pending)
+
+    def expire(self, now: int) -> None:
+        """Drop what an event at `now` can no longer complete; without a maxspan, what is too old to keep."""
+        deadlines = self._deadlines
+        while deadlines and deadlines[0][0] < now:
+            _, last, slot = heappop(deadlines)
+            found = self.pending.get(slot)
+            if found is not None and found.event_ids[-1] == last and found.first_ns + self._keep < now:
+                del self.pending[slot]
+                self.evicted += self._maxspan is None
+
+    def _put(self, slot: Slot, pending: Pending) -> None:
+        self.pending.pop(slot, None)
+        if len(self.pending) >= self._limit:
+            self._evict()
+        self.pending[slot] = pending
+        self._watch(slot, pending)
+
+    def _watch(self, slot: Slot, pending: Pending) -> None:
+        heappush(self._deadlines, (pending.first_ns + self._keep, pending.event_ids[-1], slot))
+        if len(self._deadlines) > 64 + 4 * len(self.pending):
+            self._deadlines = sorted((p.first_ns + self._keep, p.event_ids[-1], s) for s, p in self.pending.items())
+
+    def _evict(self) -> None:
+        """Give up the least by (last event_id, stage, key)."""
+        last = next(iter(self.pending.values())).event_ids[-1]
+        least: Slot | None = None
+        for slot, pending in self.pending.items():
+            if pending.event_ids[-1] != last:
+                break
+            least = slot if least is None or slot < least else least
+        if least is not None:
+            del self.pending[least]
+            self.evicted += 1
