@@ -1,0 +1,99 @@
+"""Tailing a recording while it grows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from kestrel_lab.recording.damage import damage_of
+from kestrel_lab.recording.files import is_locked
+from kestrel_lab.recording.index import JournalIndex
+from kestrel_lab.recording.layout import LOCK
+from kestrel_lab.recording.manifest import read_manifest, source_info
+from kestrel_lab.recording.segment import StoredSegment
+from kestrel_lab.recording.streams import BrokenPartError
+from kestrel_lab.schema.epoch import End, Epoch, Gap
+
+_SHORTEST, _LONGEST = 0.001, 0.02  # seconds between looks: short after an epoch, longer while nothing comes
+
+
+class Follower:
+    """A growing recording as a source that ends when the recorder does. Satisfies `EpochSource`."""
+
+    def __init__(self, path: Path, wait: Callable[[float], bool]) -> None:
+        """Open a recording folder.
+
+        Args:
+            wait: called with seconds to wait; returns False to stop following.
+        """
+        self.path, self._wait = path, wait
+        self.info = source_info(read_manifest(path))
+        self._journal = JournalIndex(path)
+        self._journal.refresh()
+        self._gone = False
+
+    @property
+    def end(self) -> End:
+        """How it ends as far as is known: `growing` until `epochs` has reached the end."""
+        closed = self._journal.closed
+        if closed is not None:
+            return "sealed" if closed["end"] == "sealed" else "cut"
+        return "cut" if self._gone else "growing"
+
+    @property
+    def gaps(self) -> list[Gap]:
+        """The gap map so far."""
+        return self._journal.gaps
+
+    def newest(self) -> int:
+        """Return the number of the last epoch committed by now, -1 for none."""
+        self._journal.refresh()
+        return self._journal.records[-1].number if self._journal.records else -1
+
+    def epochs(self, start: int = 0) -> Iterator[Epoch]:
+        """Yield epochs from number `start` on, each as soon as it is committed, until the recording ends.
+
+        Raises:
+            DamagedError: where an epoch cannot be read.
+        """
+        segment: StoredSegment | None = None
+        place, pause = self._journal.position(start), _SHORTEST
+        while True:
+            # Whoever let go of the lock had written all by then; so look at the lock first.
+            gone = not is_locked(self.path / LOCK)
+            self._journal.refresh()
+            if place < len(self._journal.records):
+                pause = _SHORTEST
+            while place < len(self._journal.records):
+                record = self._journal.records[place]
+                place += 1
+                if record.number < start:
+                    continue
+                if segment is None or segment.index != record.segment:
+                    segment = StoredSegment(self.path, record.segment, self._journal)
+                try:
+                    epoch = segment.epoch(record)
+                except BrokenPartError as error:
+                    raise damage_of(record.segment, error.reason, error.records).error(str(self.path)) from error
+                yield epoch
+            if self._journal.closed is not None:
+                return
+            if gone:
+                self._gone = True
+                return
+            if not self._wait(pause):
+                return
+            pause = min(2 * pause, _LONGEST)
+
+
+def follow(path: Path, *, wait: Callable[[float], bool]) -> Follower:
+    """Return a source that tails a growing recording until it is sealed or its recorder is gone.
+
+    Args:
+        path: the recording's folder.
+        wait: waits so many seconds and returns True, or False to stop following (the end stays `growing`).
+
+    Raises:
+        UsageError, DamagedError, IncompatibleError: if it cannot be read at all.
+    """
+    return Follower(path, wait)

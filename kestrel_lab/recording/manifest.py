@@ -1,0 +1,103 @@
+"""The manifest: what a recording is, readable by people; the journal is what counts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from kestrel_lab.recording.files import write_file
+from kestrel_lab.recording.layout import FORMAT, JOURNAL, MAJOR, MANIFEST, MINOR, SCHEMA, long_hash
+from kestrel_lab.schema.epoch import SourceInfo
+from kestrel_lab.schema.errors import DamagedError, IncompatibleError, KestrelError, UsageError
+from kestrel_lab.schema.lock import fingerprint
+
+#: sections whose hash the journal's first record holds
+PINNED = ("source", "facts", "schema")
+
+
+def new_manifest(info: SourceInfo, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the manifest of a recording that begins."""
+    return {
+        "format": {"name": FORMAT, "major": MAJOR, "minor": MINOR},
+        "source": {
+            "recording_id": info.recording_id,
+            "host": dict(info.host),
+            "boot_id": info.boot_id,
+            "extra": dict(info.extra),
+        },
+        "schema": {"file": SCHEMA, "fingerprint": info.schema_fingerprint},
+        "facts": dict(facts),
+        "packs": [],
+        "segments": [],
+        "expired": [],
+        "complete": False,
+    }
+
+
+def pinned_hashes(manifest: Mapping[str, Any]) -> dict[str, str]:
+    """Return the hash of each pinned section's canonical JSON."""
+    return {name: long_hash(canonical(manifest.get(name))) for name in PINNED}
+
+
+def canonical(data: Any) -> bytes:
+    """Return JSON with sorted keys and no spaces."""
+    return json.dumps(data, sort_keys=True, separators=(",", ":")).encode()
+
+
+def write_manifest(root: Path, manifest: Mapping[str, Any]) -> None:
+    """Write the manifest whole."""
+    write_file(root / MANIFEST, json.dumps(manifest, indent=1).encode() + b"\n")
+
+
+def read_manifest(root: Path) -> dict[str, Any]:
+    """Return the manifest of a recording folder, unknown keys kept.
+
+    Raises:
+        UsageError: if it is no recording.
+        DamagedError: if it is cut or no manifest.
+        IncompatibleError: if its format or its schema is of another version.
+    """
+    path = root / MANIFEST
+    try:
+        manifest = json.loads(path.read_bytes())
+        major, minor = manifest["format"]["major"], manifest["format"]["minor"]
+        found = manifest["schema"]["fingerprint"]
+        _ = manifest["source"]["recording_id"], manifest["source"]["host"], manifest["facts"]
+    except FileNotFoundError:
+        raise _none(root) from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise DamagedError(
+            f"the manifest is cut or damaged ({error})", where=str(path), do="restore it from a copy of the recording"
+        ) from error
+    if major != MAJOR:
+        raise IncompatibleError(
+            f"the recording has format {major}.{minor}; this version reads {MAJOR}.x", where=str(path),
+            do="use a version of kestrel-lab that reads it",
+        )  # fmt: skip
+    if found != fingerprint():
+        raise IncompatibleError(
+            f"the recording has schema {found}; this version has {fingerprint()}", where=str(path),
+            do="use the version that recorded it; no up-converter is declared between the two",
+        )  # fmt: skip
+    return dict(manifest)
+
+
+def source_info(manifest: Mapping[str, Any]) -> SourceInfo:
+    """Return the info of the source that was recorded."""
+    source = manifest["source"]
+    return SourceInfo(
+        recording_id=source["recording_id"],
+        host=source["host"],
+        schema_fingerprint=manifest["schema"]["fingerprint"],
+        boot_id=source.get("boot_id", ""),
+        extra=source.get("extra", {}),
+    )
+
+
+def _none(root: Path) -> KestrelError:
+    if (root / JOURNAL).exists():
+        return DamagedError("the manifest is missing", where=str(root), do="restore it from a copy of the recording")
+    what = "is no recording: it has no manifest" if root.exists() else "does not exist"
+    return UsageError(f"{root} {what}", do="give the NAME.krec folder or the packed NAME.krec.tar.zst")
