@@ -74,14 +74,32 @@ def shard_of(key: bytes) -> int:
     return blake2b(key, digest_size=1).digest()[0] % SHARDS
 
 
-def join_keys(
+class JoinKeys:
+    """Join keys of some rows of one table of an epoch, found when first asked for, or before they travel."""
+
+    def __init__(self, info: SourceInfo, epoch: Epoch, table: str, by: Sequence[tuple[str, bool]], rows: Array) -> None:
+        """Take the fields of the key, each with whether null may join null."""
+        self._origin: tuple[SourceInfo, Epoch, str, Sequence[tuple[str, bool]], Array] | None
+        self._origin = info, epoch, table, by, rows
+        self._found: tuple[list[Keys], Array] = [], rows
+
+    def found(self) -> tuple[list[Keys], Array]:
+        """Return the distinct sets of keys, and each row's index into them."""
+        if self._origin is not None:
+            self._found = _join_keys(*self._origin)
+            self._origin = None
+        return self._found
+
+    def __getstate__(self) -> tuple[list[Keys], Array]:
+        return self.found()
+
+    def __setstate__(self, state: tuple[list[Keys], Array]) -> None:
+        self._origin, self._found = None, state
+
+
+def _join_keys(
     info: SourceInfo, epoch: Epoch, table: str, by: Sequence[tuple[str, bool]], rows: Array
 ) -> tuple[list[Keys], Array]:
-    """Return the distinct sets of keys among rows of a table, and each row's index into them.
-
-    Args:
-        by: fields of the key, each with whether null may join null.
-    """
     if not by:
         return [(b"",)], np.zeros(len(rows), np.int64)
     columns, indexes = zip(*(_choices(info, epoch, table, field, optional, rows) for field, optional in by),

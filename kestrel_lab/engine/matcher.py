@@ -64,7 +64,7 @@ class _Sequences:
         """Return, for each distinct set of keys of a block, the owned keys and their machines."""
         return [
             [(key, self.machine(shard)) for key in keys if (shard := shard_of(key)) in self._shards]
-            for keys in block.keys
+            for keys in block.keys.found()[0]
         ]
 
     def idle(self, blocks: Sequence[Hits]) -> bool:
@@ -226,7 +226,7 @@ def _in_order(blocks: Sequence[Hits], until: int) -> Iterable[tuple[int, int, in
     rank = np.concatenate([np.full(len(b.event_id), 1 if b.stage == until else -b.stage) for b in blocks])
     which = np.concatenate([np.full(len(b.event_id), n) for n, b in enumerate(blocks)])
     place = np.concatenate([np.arange(len(b.event_id)) for b in blocks])
-    key = np.concatenate([b.key for b in blocks])
+    key = np.concatenate([b.keys.found()[1] for b in blocks])
     time = np.concatenate([b.event_time for b in blocks])
     order = np.lexsort((rank, ids))
     return zip(*(column[order].tolist() for column in (ids, which, place, key, time)), strict=True)

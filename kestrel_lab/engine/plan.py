@@ -102,5 +102,5 @@ def _stage_plan(position: int, rule: Rule, number: int, stage: Stage, table: str
         key=next((t for t in stage.required if not isinstance(BY_FIELD_NAME[t.field].source, Constant)), None),
         columns=tuple(dict.fromkeys(s for s in slots if s.kind is not SlotKind.TEST)),
         by=tuple(zip(stage.by, optional, strict=True)),
-        captures=captured_fields(rule.captures, table),
+        captures=() if stage is rule.program.until else captured_fields(rule.captures, table),
     )

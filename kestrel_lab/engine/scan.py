@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kestrel_lab.engine.captures import Captures
-from kestrel_lab.engine.keys import Keys
+from kestrel_lab.engine.keys import JoinKeys
 from kestrel_lab.schema.alert import Exhausted
 
 
@@ -20,7 +20,6 @@ class Hits:
     Attributes:
         stage: its number; the `until` stage comes last.
         event_time: running maximum of `ts_boot_ns` over all events up to each hit, ns.
-        keys: distinct sets of canonical join keys; `key` indexes them.
     """
 
     rule_id: str
@@ -28,8 +27,7 @@ class Hits:
     event_id: npt.NDArray[np.uint64]
     event_time: npt.NDArray[np.uint64]
     ts_boot_ns: npt.NDArray[np.uint64]
-    keys: list[Keys]
-    key: npt.NDArray[np.int64]
+    keys: JoinKeys
     captures: Captures
 
 

@@ -11,7 +11,7 @@ from kestrel_lab.engine.captures import Captures
 from kestrel_lab.engine.classes import TooManyClassesError
 from kestrel_lab.engine.columns import WINDOW_ROWS, ColumnMemory, Window
 from kestrel_lab.engine.index import Candidates, TableIndex
-from kestrel_lab.engine.keys import join_keys
+from kestrel_lab.engine.keys import JoinKeys
 from kestrel_lab.engine.limits import Limits
 from kestrel_lab.engine.pack import Pack
 from kestrel_lab.engine.plan import StagePlan, TablePlan, plan_tables
@@ -141,15 +141,13 @@ class Scanner:
 
     def _hits(self, epoch: Epoch, table: str, stage: StagePlan, rows: Array, times: Array) -> Hits:
         data = epoch.tables[table]
-        keys, key = join_keys(self._info, epoch, table, stage.by, rows)
         return Hits(
             rule_id=stage.rule_id,
             stage=stage.number,
             event_id=data.column("event_id")[rows],
             event_time=times[rows],
             ts_boot_ns=data.column("ts_boot_ns")[rows],
-            keys=keys,
-            key=key,
+            keys=JoinKeys(self._info, epoch, table, stage.by, rows),
             captures=Captures(self._info, epoch, table, stage.captures, rows),
         )
 
