@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -117,6 +118,32 @@ class GrowingEntities:
                 self._columns[column.name].append([value or 0])
         self._rows += 1
         return self._rows - 1
+
+    def extend(
+        self, columns: Mapping[str, Sequence[object] | Array], lists: Mapping[str, Sequence[Sequence[int]]]
+    ) -> int:
+        """Append many entities at once and return the ref of the first.
+
+        Args:
+            columns: values of every column but the lists, one an entity; `entity_id` as 16 bytes each.
+            lists: for each list column, one sequence of codes an entity.
+        """
+        first, count = self._rows, len(columns["entity_id"])
+        for column in ENTITY_COLUMNS:
+            if column.physical is Physical.CODES:
+                self._extend_list(column.name, lists[column.name])
+            elif column.physical is Physical.BIN16:
+                joined = b"".join(cast("Sequence[bytes]", columns[column.name]))
+                self._columns[column.name].append(np.frombuffer(joined, dtype="V16"))
+            else:
+                self._columns[column.name].append(columns[column.name])
+        self._rows += count
+        return first
+
+    def _extend_list(self, name: str, lists: Sequence[Sequence[int]]) -> None:
+        start = len(self._columns[name])
+        self._columns[name].append([code for codes in lists for code in codes])
+        self._offsets[name].append(start + np.cumsum([len(codes) for codes in lists], dtype=np.int64))
 
     def column(self, name: str) -> Array:
         """Return a column so far."""

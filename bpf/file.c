@@ -1,0 +1,356 @@
+/* Open for write, creation, rename, deletion; and the two system call hooks, which also serve accept. */
+
+/* What a system call number means: low half for 64-bit calls, high half for 32-bit ones. 0: not ours. */
+enum op { OP_OPEN = 1, OP_ACCEPT, OP_SOCKETCALL, OP_UNLINK, OP_UNLINKAT, OP_RENAME, OP_RENAMEAT };
+BPF_ARRAY(dispatch, u32, 512);
+
+/* Names as given, read at entry. A slot is a thread's for the length of one call; `owner` tells if it was taken. */
+#define SLOTS 256
+struct name_slot {
+    u64 owner;
+    u64 base[2];
+    u32 dir_len[2], name_len[2];
+    u32 flags, unused;
+    char dir[2][4096];
+    char name[2][4096];
+};
+BPF_ARRAY(slots, struct name_slot, SLOTS);
+
+struct call_args { u64 path[2]; s32 dirfd[2]; };
+
+#define AT_FDCWD -100
+#define OP_OF(entry, compat) ((compat) ? (entry) >> 16 : (entry) & 0xffff)
+
+static __always_inline u32 is_compat(u64 task) {
+#ifdef OFF_TI_STATUS
+    u32 status = 0;
+    READ(status, task + OFF_TI_STATUS);
+    return status & 2;   /* TS_COMPAT */
+#else
+    return 0;
+#endif
+}
+
+static __always_inline void read_args(u64 regs, u32 compat, u64 a[4]) {
+    if (compat) {
+        READ(a[0], regs + OFF_R_BX);
+        READ(a[1], regs + OFF_R_CX);
+        READ(a[2], regs + OFF_R_DX);
+        READ(a[3], regs + OFF_R_SI);
+        a[0] = (u32)a[0];
+        a[1] = (u32)a[1];
+        a[2] = (u32)a[2];
+        a[3] = (u32)a[3];
+    } else {
+        READ(a[0], regs + OFF_R_DI);
+        READ(a[1], regs + OFF_R_SI);
+        READ(a[2], regs + OFF_R_DX);
+        READ(a[3], regs + OFF_R_R10);
+    }
+}
+
+static __always_inline void call_args(struct call_args *c, u32 op, u64 regs, u32 compat) {
+    u64 a[4] = {};
+    read_args(regs, compat, a);
+    c->dirfd[0] = AT_FDCWD;
+    c->dirfd[1] = AT_FDCWD;
+    c->path[1] = 0;
+    if (op == OP_UNLINK || op == OP_RENAME) {
+        c->path[0] = a[0];
+        if (op == OP_RENAME)
+            c->path[1] = a[1];
+        return;
+    }
+    c->dirfd[0] = a[0];
+    c->path[0] = a[1];
+    if (op == OP_RENAMEAT) {
+        c->dirfd[1] = a[2];
+        c->path[1] = a[3];
+    }
+}
+
+/* Address of the struct path a relative name starts from, and the dentry it names now. */
+static __always_inline u64 base_path(u64 task, s32 dirfd) {
+    u64 from = 0;
+    if (dirfd == AT_FDCWD) {
+        READ(from, task + OFF_FS);
+        return from ? from + OFF_PWD : 0;
+    }
+    from = file_of(task, dirfd);
+    return from ? from + OFF_F_PATH : 0;
+}
+
+static __always_inline u64 base_dentry(u64 path) {
+    u64 dentry = 0;
+    if (path)
+        READ(dentry, path + 8);
+    return dentry;
+}
+
+static __always_inline void read_entry(struct name_slot *slot, struct scratch *s, u64 task, u64 user, s32 dirfd,
+                                       int which) {
+    long len = bpf_probe_read_user_str(slot->name[which], 4096, (void *)user);
+    u64 path = base_path(task, dirfd), n = 0, pos;
+    slot->name_len[which] = len > 0 ? len - 1 : 0;
+    slot->base[which] = base_dentry(path);
+    slot->dir_len[which] = 0;
+    if ((len > 0 && slot->name[which][0] == '/') || !path)
+        return;
+    n = walk(s, path);
+    if (s->truncated)
+        slot->flags |= FLAG_TRUNCATED_PATH;
+    slot->dir_len[which] = n;
+    pos = PATH_END - n;
+    asm volatile("%0 &= 4095" : "+r"(n));
+    asm volatile("%0 &= 4095" : "+r"(pos));
+    bpf_probe_read_kernel(slot->dir[which], n, &s->path[pos]);
+}
+
+/* sys_enter(regs, nr) */
+int on_sys_enter(struct bpf_raw_tracepoint_args *ctx) {
+    u32 nr = ctx->args[1] & 0xbfffffff, op, compat;
+    u32 *entry = dispatch.lookup(&nr);
+    int zero = 0, at;
+    u64 task, id;
+    struct call_args call = {};
+    struct settings *set;
+    struct scratch *s;
+    struct name_slot *slot;
+    if (!entry || !*entry)
+        return 0;
+    task = bpf_get_current_task();
+    compat = is_compat(task);
+    op = OP_OF(*entry, compat);
+    if (op < OP_UNLINK)
+        return 0;
+    set = settings();
+    s = enter_scratch.lookup(&zero);
+    id = bpf_get_current_pid_tgid();
+    at = id & (SLOTS - 1);
+    slot = slots.lookup(&at);
+    if (!set || !s || !slot || !in_scope(set))
+        return 0;
+    if (!(set->actions >> (op < OP_RENAME ? ACT_DELETION : ACT_RENAME) & 1) || id >> 32 == set->own_tgid)
+        return 0;
+    call_args(&call, op, ctx->args[0], compat);
+    slot->owner = id;
+    slot->flags = 0;
+    read_entry(slot, s, task, call.path[0], call.dirfd[0], 0);
+    if (op >= OP_RENAME)
+        read_entry(slot, s, task, call.path[1], call.dirfd[1], 1);
+    return 0;
+}
+
+/* 1 where the name in scratch differs from the one in the slot. Lengths are equal; bytes past them are stale. */
+static __always_inline int differs(struct scratch *s, struct name_slot *slot, int which, u32 len) {
+    u64 *a = (u64 *)s->path, *b = (u64 *)slot->name[which];
+    for (int i = 0; i < 512; i++) {
+        u64 diff;
+        if (i * 8 >= len)
+            return 0;
+        diff = a[i] ^ b[i];
+        if (len - i * 8 < 8)
+            diff <<= 8 * (8 - (len - i * 8));
+        if (diff)
+            return 1;
+    }
+    return 0;
+}
+
+/* Read name and base again and compare. An entry that could not be read (page not present) takes this reading. */
+static __always_inline void read_again(struct name_slot *slot, struct scratch *s, u64 task, u64 user, s32 dirfd,
+                                       int which) {
+    long len = bpf_probe_read_user_str(s->path, 4096, (void *)user);
+    u64 n;
+    if (len <= 1)
+        return;
+    if (!slot->name_len[which]) {
+        slot->name_len[which] = len - 1;
+        n = len;
+        asm volatile("%0 &= 4095" : "+r"(n));
+        bpf_probe_read_kernel(slot->name[which], n, s->path);
+        if (s->path[0] == '/')
+            slot->dir_len[which] = 0;
+    } else if (slot->name_len[which] != len - 1 || differs(s, slot, which, len - 1)) {
+        slot->flags |= FLAG_RACED;
+    }
+    if (slot->dir_len[which] && base_dentry(base_path(task, dirfd)) != slot->base[which])
+        slot->flags |= FLAG_RACED;
+}
+
+static __always_inline u64 pack_bytes(struct scratch *s, u64 at, u32 len, char *from) {
+    u64 n = len, to = at;
+    asm volatile("%0 &= 4095" : "+r"(n));
+    asm volatile("%0 &= 16383" : "+r"(to));
+    bpf_probe_read_kernel(&s->pack[to], n, from);
+    return at + n;
+}
+
+struct file_parts {
+    u64 task, ts, seq, text_len, inode;
+    u32 action, flags, dev, open_flags, present;
+    u16 lens[4];
+};
+
+static __always_inline void fill_file(struct file_head *f, int source, struct file_parts *p) {
+    fill_place(&f->head, source, p->action, p->ts, p->seq);
+    fill_who(&f->head.who, p->task);
+    f->head.flags = p->flags;
+    f->inode = p->inode;
+    f->dev = p->dev;
+    f->open_flags = p->open_flags;
+    f->present = p->present;
+    f->unused = 0;
+    f->lens[0] = p->lens[0];
+    f->lens[1] = p->lens[1];
+    f->lens[2] = p->lens[2];
+    f->lens[3] = p->lens[3];
+}
+
+/* `from` is map memory with at least FILE_TEXT1 bytes after it. */
+static __always_inline int send_file(struct file_parts *p, char *from) {
+    int source = p->text_len <= FILE_TEXT0 ? SRC_FILE0 : SRC_FILE1;
+    struct counts *c = counts_of(source);
+    u64 n = p->text_len;
+    if (!c)
+        return 0;
+    p->seq = next_seq(c);
+    p->ts = bpf_ktime_get_boot_ns();
+    asm volatile("%0 &= 16383" : "+r"(n));
+    if (source == SRC_FILE0) {
+        struct file0_rec *r = ring_file0.ringbuf_reserve(sizeof(*r));
+        if (!r) {
+            c->lost++;
+            return 0;
+        }
+        fill_file(&r->file, source, p);
+        if (n <= FILE_TEXT0)
+            bpf_probe_read_kernel(r->text, n, from);
+        ring_file0.ringbuf_submit(r, BPF_RB_NO_WAKEUP);
+    } else {
+        struct file1_rec *r = ring_file1.ringbuf_reserve(sizeof(*r));
+        if (!r) {
+            c->lost++;
+            return 0;
+        }
+        fill_file(&r->file, source, p);
+        bpf_probe_read_kernel(r->text, n, from);
+        ring_file1.ringbuf_submit(r, BPF_RB_NO_WAKEUP);
+    }
+    return 0;
+}
+
+/* The recorder's own file acts are filtered: they would feed on themselves. */
+static __always_inline int unwanted(struct settings *set, u32 action) {
+    struct counts *c;
+    if (filtered_out(set, action, SRC_FILE0))
+        return 1;
+    if (bpf_get_current_pid_tgid() >> 32 != set->own_tgid)
+        return 0;
+    c = counts_of(SRC_FILE0);
+    if (c) {
+        c->seen++;
+        c->filtered++;
+    }
+    return 1;
+}
+
+static __always_inline int opened(struct settings *set, struct scratch *s, u64 task, u32 fd) {
+    u64 file = file_of(task, fd), inode = 0, sb = 0, pos;
+    u32 mode = 0;
+    struct file_parts p = {};
+    if (!file)
+        return 0;
+    READ(mode, file + OFF_F_MODE);
+    if (!(mode & 0x100002) || !in_scope(set))        /* FMODE_CREATED, FMODE_WRITE */
+        return 0;
+    p.action = mode & 0x100000 ? ACT_CREATION : ACT_OPEN;
+    if (unwanted(set, p.action))
+        return 0;
+    p.task = task;
+    READ(p.open_flags, file + OFF_F_FLAGS);
+    READ(inode, file + OFF_F_INODE);
+    READ(p.inode, inode + OFF_I_INO);
+    READ(sb, inode + OFF_I_SB);
+    READ(p.dev, sb + OFF_S_DEV);
+    p.present = 1;
+    p.text_len = walk(s, file + OFF_F_PATH);
+    p.lens[0] = p.text_len;
+    if (s->truncated)
+        p.flags = FLAG_TRUNCATED_PATH;
+    pos = PATH_END - p.text_len;
+    asm volatile("%0 &= 4095" : "+r"(pos));
+    return send_file(&p, &s->path[pos]);
+}
+
+static __always_inline int named(struct settings *set, struct scratch *s, u64 task, u32 op, u64 regs, u32 compat) {
+    u64 id = bpf_get_current_pid_tgid(), n = 0;
+    int at = id & (SLOTS - 1);
+    struct name_slot *slot = slots.lookup(&at);
+    struct file_parts p = {};
+    struct call_args call = {};
+    if (!slot || !in_scope(set))
+        return 0;
+    p.action = op < OP_RENAME ? ACT_DELETION : ACT_RENAME;
+    if (unwanted(set, p.action))
+        return 0;
+    call_args(&call, op, regs, compat);
+    if (slot->owner != id) {         /* taken by another thread, or the call began before the hooks were attached */
+        slot->owner = id;
+        slot->flags = FLAG_RACED;
+        slot->dir_len[0] = slot->dir_len[1] = slot->name_len[0] = slot->name_len[1] = 0;
+    }
+    read_again(slot, s, task, call.path[0], call.dirfd[0], 0);
+    if (op >= OP_RENAME)
+        read_again(slot, s, task, call.path[1], call.dirfd[1], 1);
+    p.task = task;
+    p.flags = slot->flags;
+    p.lens[0] = slot->dir_len[0];
+    p.lens[1] = slot->name_len[0];
+    n = pack_bytes(s, n, p.lens[0], slot->dir[0]);
+    n = pack_bytes(s, n, p.lens[1], slot->name[0]);
+    if (op >= OP_RENAME) {
+        p.lens[2] = slot->dir_len[1];
+        p.lens[3] = slot->name_len[1];
+        n = pack_bytes(s, n, p.lens[2], slot->dir[1]);
+        n = pack_bytes(s, n, p.lens[3], slot->name[1]);
+    }
+    p.text_len = n;
+    slot->owner = 0;
+    return send_file(&p, s->pack);
+}
+
+/* sys_exit(regs, ret) */
+int on_sys_exit(struct bpf_raw_tracepoint_args *ctx) {
+    u64 regs = ctx->args[0], nr = 0, task, call = 0;
+    long ret = ctx->args[1];
+    u32 key, *entry, op, compat;
+    int zero = 0;
+    struct settings *set;
+    struct scratch *s;
+    if (ret < 0)
+        return 0;
+    READ(nr, regs + OFF_R_ORIG_AX);
+    key = nr & 0xbfffffff;
+    entry = dispatch.lookup(&key);
+    if (!entry || !*entry)
+        return 0;
+    task = bpf_get_current_task();
+    compat = is_compat(task);
+    op = OP_OF(*entry, compat);
+    set = settings();
+    s = exit_scratch.lookup(&zero);
+    if (!op || !set || !s)
+        return 0;
+    if (op == OP_OPEN)
+        return opened(set, s, task, ret);
+    if (op == OP_SOCKETCALL) {
+        READ(call, regs + OFF_R_BX);
+        if ((u32)call != 5 && (u32)call != 18)       /* SYS_ACCEPT, SYS_ACCEPT4 */
+            return 0;
+        op = OP_ACCEPT;
+    }
+    if (op == OP_ACCEPT)
+        return accepted(set, task, ret);
+    return ret == 0 ? named(set, s, task, op, regs, compat) : 0;
+}

@@ -1,0 +1,256 @@
+/* fork, exec, exit, and the start state. */
+
+static __always_inline struct proc_rec *reserve_proc(void) {
+    return ring_proc.ringbuf_reserve(sizeof(struct proc_rec));
+}
+
+/* sched_process_fork(parent, child) */
+int on_fork(struct bpf_raw_tracepoint_args *ctx) {
+    u64 parent = ctx->args[0], child = ctx->args[1], ts;
+    u32 pid = 0, tgid = 0;
+    struct settings *set = settings();
+    struct counts *c;
+    struct proc_rec *r;
+    READ(pid, child + OFF_PID);
+    READ(tgid, child + OFF_TGID);
+    if (pid != tgid || !set || !in_scope(set))
+        return 0;
+    c = counts_of(SRC_FORK);
+    if (!c)
+        return 0;
+    u64 seq = next_seq(c);
+    ts = bpf_ktime_get_boot_ns();
+    r = reserve_proc();
+    if (!r) {
+        c->lost++;
+        return 0;
+    }
+    fill_place(&r->head, SRC_FORK, ACT_FORK, ts, seq);
+    fill_who(&r->head.who, child);
+    read_identity(parent, &r->creator_start, &r->creator_tgid, &r->creator_exec_seq);
+    r->status = 0;
+    r->unused = 0;
+    ring_proc.ringbuf_submit(r, BPF_RB_NO_WAKEUP);
+    return 0;
+}
+
+/* The status that wait() will give for the group. */
+static __always_inline u32 group_status(u64 task) {
+    u64 signal = 0, leader = 0;
+    u32 flags = 0, status = 0;
+    READ(signal, task + OFF_SIGNAL);
+    READ(flags, signal + OFF_SIGNAL_FLAGS);
+    if (flags & 4) {     /* SIGNAL_GROUP_EXIT */
+        READ(status, signal + OFF_GROUP_EXIT_CODE);
+        return status;
+    }
+    READ(leader, task + OFF_LEADER);
+    READ(status, leader + OFF_EXIT_CODE);
+    return status;
+}
+
+static __always_inline int group_dead(struct bpf_raw_tracepoint_args *ctx) {
+#if EXIT_HAS_GROUP_DEAD
+    return ctx->args[1] & 1;
+#else
+    u64 signal = 0;
+    u32 live = 1;
+    READ(signal, ctx->args[0] + OFF_SIGNAL);
+    READ(live, signal + OFF_SIGNAL_LIVE);
+    return live == 0;
+#endif
+}
+
+/* sched_process_exit(task, group_dead) */
+int on_exit(struct bpf_raw_tracepoint_args *ctx) {
+    u64 task = ctx->args[0], ts;
+    struct settings *set = settings();
+    struct counts *c;
+    struct proc_rec *r;
+    if (!group_dead(ctx) || !set || !in_scope(set))
+        return 0;
+    c = counts_of(SRC_EXIT);
+    if (!c)
+        return 0;
+    u64 seq = next_seq(c);
+    ts = bpf_ktime_get_boot_ns();
+    r = reserve_proc();
+    if (!r) {
+        c->lost++;
+        return 0;
+    }
+    fill_place(&r->head, SRC_EXIT, ACT_END, ts, seq);
+    fill_who(&r->head.who, task);
+    r->creator_start = 0;
+    r->creator_tgid = 0;
+    r->creator_exec_seq = 0;
+    r->status = group_status(task);
+    r->unused = 0;
+    ring_proc.ringbuf_submit(r, BPF_RB_NO_WAKEUP);
+    return 0;
+}
+
+struct exec_parts {
+    u64 task, args, args_size, ts, seq;
+    u32 exe_len, cwd_len, filename_len, flags, text_len;
+};
+
+static __always_inline void fill_exec(struct exec_head *e, int source, struct exec_parts *p) {
+    u64 creator = 0;
+    fill_place(&e->head, source, ACT_EXEC, p->ts, p->seq);
+    fill_who(&e->head.who, p->task);
+    e->head.flags = p->flags;
+    READ(creator, p->task + OFF_REAL_PARENT);
+    read_identity(creator, &e->creator_start, &e->creator_tgid, &e->creator_exec_seq);
+    e->args_size = p->args_size;
+    e->args_len = 0;
+    e->exe_len = p->exe_len;
+    e->cwd_len = p->cwd_len;
+    e->filename_len = p->filename_len;
+    e->unused = 0;
+}
+
+static __always_inline void gather(struct scratch *s, u64 mm, u64 bprm, struct exec_parts *p) {
+    u64 file = 0, fs = 0, name = 0, at;
+    long len;
+    READ(file, mm + OFF_EXE_FILE);
+    if (file) {
+        p->exe_len = walk(s, file + OFF_F_PATH);
+        if (s->truncated)
+            p->flags |= FLAG_TRUNCATED_PATH;
+        pack_walk(s, 0, p->exe_len);
+    }
+    READ(fs, p->task + OFF_FS);
+    if (fs) {
+        p->cwd_len = walk(s, fs + OFF_PWD);
+        if (s->truncated)
+            p->flags |= FLAG_TRUNCATED_PATH;
+        pack_walk(s, p->exe_len, p->cwd_len);
+    }
+    READ(name, bprm + OFF_BPRM_FILENAME);
+    at = p->exe_len + p->cwd_len;
+    asm volatile("%0 &= 8191" : "+r"(at));
+    len = bpf_probe_read_kernel_str(&s->pack[at], 4096, (void *)name);
+    p->filename_len = len > 0 ? len - 1 : 0;
+    p->text_len = p->exe_len + p->cwd_len + p->filename_len;
+}
+
+static __always_inline int send_exec0(struct scratch *s, struct exec_parts *p) {
+    struct counts *c = counts_of(SRC_EXEC0);
+    struct exec0_rec *r;
+    u64 n = p->args_size, t = p->text_len;
+    if (!c)
+        return 0;
+    p->seq = next_seq(c);
+    p->ts = bpf_ktime_get_boot_ns();
+    r = ring_exec0.ringbuf_reserve(sizeof(*r));
+    if (!r) {
+        c->lost++;
+        return 0;
+    }
+    fill_exec(&r->exec, SRC_EXEC0, p);
+    asm volatile("%0 &= 1023" : "+r"(n));
+    if (!bpf_probe_read_user(r->args, n, (void *)p->args))
+        r->exec.args_len = n;
+    asm volatile("%0 &= 1023" : "+r"(t));
+    if (t <= EXEC_TEXT0)
+        bpf_probe_read_kernel(r->text, t, s->pack);
+    ring_exec0.ringbuf_submit(r, BPF_RB_NO_WAKEUP);
+    return 0;
+}
+
+static __always_inline int send_exec1(struct scratch *s, struct exec_parts *p) {
+    struct counts *c = counts_of(SRC_EXEC1);
+    struct exec1_rec *r;
+    u64 n = p->args_size, t = p->text_len;
+    if (!c)
+        return 0;
+    p->seq = next_seq(c);
+    p->ts = bpf_ktime_get_boot_ns();
+    r = ring_exec1.ringbuf_reserve(sizeof(*r));
+    if (!r) {
+        c->lost++;
+        return 0;
+    }
+    fill_exec(&r->exec, SRC_EXEC1, p);
+    asm volatile("%0 &= 8191" : "+r"(n));
+    if (!bpf_probe_read_user(r->args, n, (void *)p->args))
+        r->exec.args_len = n;
+    asm volatile("%0 &= 16383" : "+r"(t));
+    if (t <= EXEC_TEXT)
+        bpf_probe_read_kernel(r->text, t, s->pack);
+    ring_exec1.ringbuf_submit(r, BPF_RB_NO_WAKEUP);
+    return 0;
+}
+
+static __always_inline int send_exec2(struct scratch *s, struct exec_parts *p) {
+    struct counts *c = counts_of(SRC_EXEC2);
+    struct exec2_rec *r;
+    u64 n = p->args_size, t = p->text_len;
+    if (!c)
+        return 0;
+    p->seq = next_seq(c);
+    p->ts = bpf_ktime_get_boot_ns();
+    r = ring_exec2.ringbuf_reserve(sizeof(*r));
+    if (!r) {
+        c->lost++;
+        return 0;
+    }
+    fill_exec(&r->exec, SRC_EXEC2, p);
+    if (n > EXEC_ARGS2) {
+        n = EXEC_ARGS2;
+        r->exec.head.flags |= FLAG_TRUNCATED_ARGS;
+    }
+    asm volatile("%0 &= 65535" : "+r"(n));
+    if (n <= EXEC_ARGS2 && !bpf_probe_read_user(r->args, n, (void *)p->args))
+        r->exec.args_len = n;
+    asm volatile("%0 &= 16383" : "+r"(t));
+    if (t <= EXEC_TEXT)
+        bpf_probe_read_kernel(r->text, t, s->pack);
+    ring_exec2.ringbuf_submit(r, BPF_RB_NO_WAKEUP);
+    return 0;
+}
+
+/* sched_process_exec(task, old_pid, bprm): the new image stands, argv lies in its own memory. */
+int on_exec(struct bpf_raw_tracepoint_args *ctx) {
+    int zero = 0;
+    u64 mm = 0, end = 0;
+    struct settings *set = settings();
+    struct scratch *s = exec_scratch.lookup(&zero);
+    struct exec_parts p = {};
+    if (!set || !s || !in_scope(set))
+        return 0;
+    p.task = ctx->args[0];
+    READ(mm, p.task + OFF_MM);
+    READ(p.args, mm + OFF_ARG_START);
+    READ(end, mm + OFF_ARG_END);
+    p.args_size = end - p.args;
+    gather(s, mm, ctx->args[2], &p);
+    if (p.args_size <= EXEC_ARGS0 && p.text_len <= EXEC_TEXT0)
+        return send_exec0(s, &p);
+    if (p.args_size <= EXEC_ARGS1)
+        return send_exec1(s, &p);
+    return send_exec2(s, &p);
+}
+
+struct task_iteration { struct iter_meta *meta; void *task; };
+struct iter_meta { struct seq_file *seq; u64 session_id, seq_num; };
+
+/* The start state: one row a process, with its exact start time. */
+int bpf_iter__task(struct task_iteration *ctx) {
+    u64 task = (u64)ctx->task, parent = 0;
+    struct seq_file *seq = ctx->meta->seq;
+    struct task_row row = {};
+    u32 pid = 0;
+    if (!task)
+        return 0;
+    READ(pid, task + OFF_PID);
+    read_identity(task, &row.start, &row.tgid, &row.exec_seq);
+    if (pid != row.tgid)
+        return 0;
+    READ(parent, task + OFF_REAL_PARENT);
+    read_identity(parent, &row.parent_start, &row.parent_tgid, &row.parent_exec_seq);
+    bpf_probe_read_kernel(row.comm, sizeof(row.comm), (void *)(task + OFF_COMM));
+    bpf_seq_write(seq, &row, sizeof(row));
+    return 0;
+}

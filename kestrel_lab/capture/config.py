@@ -1,0 +1,37 @@
+"""What a live source is asked to capture, and its limits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from kestrel_lab.schema.epoch import MAX_BYTES, MAX_ROWS
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureConfig:
+    """Settings of a `LiveSource`.
+
+    Attributes:
+        actions: action codes to capture; None for all. fork, exec and end always are.
+        cgroup: a cgroup v2 folder; only what happens in it or below is captured, the rest is not even counted.
+        ring_pages: sizes of rings in pages (powers of two), by name, where they differ from the defaults.
+        epoch_ns, epoch_rows, epoch_bytes: an epoch closes this long after its first event, or at so many rows or
+            bytes of columns.
+        segment_rows, segment_strings, segment_bytes, segment_entities: a segment is closed at any of these: rows,
+            distinct strings, their bytes, process images.
+        start_state: whether the processes that already run are read at the start.
+    """
+
+    actions: frozenset[int] | None = None
+    cgroup: Path | None = None
+    ring_pages: Mapping[str, int] = field(default_factory=dict)
+    epoch_ns: int = 50_000_000
+    epoch_rows: int = MAX_ROWS
+    epoch_bytes: int = MAX_BYTES
+    segment_rows: int = 1_000_000
+    segment_strings: int = 200_000
+    segment_bytes: int = 32 << 20
+    segment_entities: int = 100_000
+    start_state: bool = True

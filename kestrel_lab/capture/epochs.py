@@ -1,0 +1,218 @@
+"""From ordered raw records to epochs: entities, columns, segments."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from kestrel_lab.capture.config import CaptureConfig
+from kestrel_lab.capture.entities import Images, ImageTexts, Key, file_name
+from kestrel_lab.capture.intern import group
+from kestrel_lab.capture.order import Piece
+from kestrel_lab.capture.records import RINGS
+from kestrel_lab.capture.ring import Records
+from kestrel_lab.capture.tables import (
+    EXEC,
+    FORK,
+    Columns,
+    Part,
+    Valid,
+    credential_columns,
+    file_columns,
+    network_columns,
+    process_columns,
+)
+from kestrel_lab.schema.build import ArrayRows, GrowingSegment
+from kestrel_lab.schema.epoch import Epoch, Gap
+from kestrel_lab.schema.fields import FLAG_LATE, FLAG_TRUNCATED_ARGS
+
+_TABLE_OF_RING = ["network" if r == "net" else "file" if r.startswith("file") else "process" for r in RINGS]
+_TABLES = ("process", "file", "network")
+_RING_TABLE = np.array([_TABLES.index(t) for t in _TABLE_OF_RING], np.uint8)
+
+
+class EpochBuilder:
+    """Builds the epochs of one recording.
+
+    Args:
+        config: its limits.
+        boot_id: the kernel's boot id, 16 bytes.
+    """
+
+    def __init__(self, config: CaptureConfig, boot_id: bytes) -> None:
+        self._config = config
+        self.segment = GrowingSegment(0)
+        self.images = Images(boot_id, self.segment)
+        self.next_event_id = 1
+        self.number = 0
+        self._segment_rows = 0
+        self._event_time = 0
+
+    def build(self, pieces: Sequence[Piece], gaps: Callable[[int], tuple[Gap, ...]]) -> Epoch:
+        """Return the next epoch. `gaps` is asked for the gap rows, given the epoch's first event_id."""
+        self._roll()
+        raw = _Raw(pieces)
+        first = self.next_event_id
+        entity = self._entities(raw, first)
+        tables, late = {}, False
+        for index, name in enumerate(_TABLES):
+            rows = np.flatnonzero(_RING_TABLE[raw.ring] == index)
+            if len(rows):
+                tables[name], was_late = self._table(name, raw, rows, first, entity)
+                late |= was_late
+        boot = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+        epoch = Epoch(
+            number=self.number, segment=self.segment, first_event_id=first, rows=len(raw.ts),
+            ts_min_ns=int(raw.ts.min()), ts_max_ns=int(raw.ts.max()), event_time_ns=self._event_time,
+            clock_boot_ns=boot, clock_wall_ns=time.time_ns(), tables=tables,
+            string_counts=self.segment.string_counts(), entity_count=len(self.segment.entities),
+            late=late, gaps=gaps(first),
+        )  # fmt: skip
+        self._advance(epoch)
+        return epoch
+
+    def _advance(self, epoch: Epoch) -> None:
+        self._event_time = epoch.event_time_after_ns
+        self.next_event_id += epoch.rows
+        self.number += 1
+        self._segment_rows += epoch.rows
+        self.images.forget(epoch.ts_max_ns)
+
+    def _roll(self) -> None:
+        """Begin a new segment if this one is large enough; live images and their ancestors are copied into it."""
+        config, segment = self._config, self.segment
+        if (
+            self._segment_rows < config.segment_rows
+            and len(segment.entities) < config.segment_entities
+            and sum(segment.string_counts().values()) < config.segment_strings
+            and segment.bytes < config.segment_bytes
+        ):
+            return
+        self.segment = GrowingSegment(segment.index + 1)
+        self.images.move(self.segment)
+        self._segment_rows = 0
+
+    def _entities(self, raw: _Raw, first: int) -> npt.NDArray[np.uint32]:
+        """Make the images that this epoch's forks and execs begin, and return each event's entity row."""
+        for at in np.flatnonzero(_RING_TABLE[raw.ring] == 0).tolist():
+            self._process_event(raw.record(at), first + at)
+        who = raw.who
+        firsts, inverse = group(who["tgid"], who["start"], who["exec_seq"])
+        refs = np.zeros(len(firsts), np.uint32)
+        for i, at in enumerate(firsts.tolist()):
+            one = who[at]
+            key = _key(one)
+            ref = self.images.ref(key)
+            refs[i] = (
+                self.images.unseen(key, first + at, _text(one["comm"]), int(raw.ts[at])).ref if ref is None else ref
+            )
+        self.images.flush()
+        return refs[inverse]
+
+    def _process_event(self, one: Any, event_id: int) -> None:
+        head = one["head"]
+        who, ts = head["who"], int(head["ts"])
+        key = _key(who)
+        creator = int(one["creator_tgid"]), int(one["creator_start"]), int(one["creator_exec_seq"])
+        if head["action"] == FORK:
+            self.images.fork(key, creator, event_id, _text(who["comm"]), ts)
+        elif head["action"] == EXEC:
+            self.images.exec(key, creator, event_id, _exec_texts(one, _text(who["comm"])), ts)
+        else:
+            if self.images.ref(key) is None:
+                self.images.unseen(key, event_id, _text(who["comm"]), ts)
+            self.images.end(key, ts)
+
+    def _table(
+        self, name: str, raw: _Raw, rows: npt.NDArray[np.intp], first: int, entity: npt.NDArray[np.uint32]
+    ) -> tuple[ArrayRows, bool]:
+        flags = raw.flags[rows]
+        who = raw.who[rows]
+        action = raw.action[rows]
+        columns: Columns
+        valid: Valid
+        parts = raw.parts(name, rows)
+        if name == "process":
+            columns, valid = process_columns(self.segment, parts, action)
+        elif name == "file":
+            columns, valid = file_columns(self.segment, parts, flags)
+        else:
+            columns, valid = network_columns(self.segment, parts, action)
+        columns |= credential_columns(self.segment, name, who, entity[rows] != 0)
+        columns |= {
+            "event_id": (rows + first).astype(np.uint64),
+            "ts_boot_ns": raw.ts[rows],
+            "action": action.astype(np.uint8),
+            "cpu": raw.cpu[rows],
+            "flags": flags,
+            "entity": entity[rows],
+            "process.thread.id": np.ascontiguousarray(who["tid"]),
+        }
+        return ArrayRows(name, len(rows), columns, valid), bool((flags & FLAG_LATE).any())
+
+
+class _Raw:
+    """The raw records of one epoch, in event order."""
+
+    def __init__(self, pieces: Sequence[Piece]) -> None:
+        self.ring = np.concatenate([p.run.ring[p.start : p.stop] for p in pieces])
+        rows = [p.run.row[p.start : p.stop] for p in pieces]
+        rings = [p.run.ring[p.start : p.stop] for p in pieces]
+        self.records: dict[int, Records] = {}
+        self.positions: dict[int, npt.NDArray[np.intp]] = {}
+        self._row = np.empty(len(self.ring), np.intp)
+        for ring in np.unique(self.ring).tolist():
+            chosen = [p.run.records[ring][row[r == ring]] for p, row, r in zip(pieces, rows, rings, strict=True)
+                      if (r == ring).any()]  # fmt: skip
+            at = np.flatnonzero(self.ring == ring)
+            self.records[ring] = chosen[0] if len(chosen) == 1 else np.concatenate(chosen)
+            self.positions[ring] = at
+            self._row[at] = np.arange(len(at))
+        self.ts = np.concatenate([p.run.ts[p.start : p.stop] for p in pieces])
+        head = self._gather()
+        self.who, self.action, self.cpu, self.flags = head["who"], head["action"], head["cpu"], head["flags"]
+
+    def _gather(self) -> Records:
+        heads = {ring: records["rec"]["head"] for ring, records in self.records.items()}
+        if len(heads) == 1:
+            return next(iter(heads.values()))
+        out = np.empty(len(self.ring), next(iter(heads.values())).dtype)
+        for ring, head in heads.items():
+            out[self.positions[ring]] = head
+        return out
+
+    def record(self, at: int) -> Any:
+        """Return the record of the event at a position."""
+        return self.records[int(self.ring[at])]["rec"][self._row[at]]
+
+    def parts(self, table: str, rows: npt.NDArray[np.intp]) -> list[Part]:
+        """Return each ring's records of one table, with the table rows they go to; `rows` are its positions."""
+        return [
+            (records, np.searchsorted(rows, self.positions[ring]))
+            for ring, records in self.records.items()
+            if _TABLE_OF_RING[ring] == table
+        ]
+
+
+def _key(who: Any) -> Key:
+    return int(who["tgid"]), int(who["start"]), int(who["exec_seq"])
+
+
+def _text(comm: Any) -> bytes:
+    return bytes(comm.tobytes().split(b"\0", 1)[0])
+
+
+def _exec_texts(one: Any, comm: bytes) -> ImageTexts:
+    exe_len, cwd_len, args_len = int(one["exe_len"]), int(one["cwd_len"]), int(one["args_len"])
+    text = one["text"][: exe_len + cwd_len].tobytes()
+    raw = one["args"][:args_len].tobytes()
+    args = raw.removesuffix(b"\0").split(b"\0") if raw else []
+    exe = text[:exe_len] or None
+    truncated = int(one["head"]["flags"])
+    if not args_len and int(one["args_size"]):
+        truncated |= FLAG_TRUNCATED_ARGS  # they could not be read
+    return ImageTexts(file_name(exe, comm), exe, text[exe_len:] or None, args, truncated & 0xFF)

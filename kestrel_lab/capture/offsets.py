@@ -1,0 +1,132 @@
+"""The struct members that the BPF programs read, each with the paths it may have in BTF."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from kestrel_lab.capture.btf import Btf
+from kestrel_lab.schema.errors import UnavailableError
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Offsets that stand or fall together. `needed_by` names the hooks that go without; empty: none can."""
+
+    paths: Mapping[str, tuple[str, ...]]
+    needed_by: tuple[str, ...] = ()
+
+
+CORE = Group({
+    "LEADER": ("task_struct.group_leader",),
+    "START": ("task_struct.start_boottime", "task_struct.real_start_time"),
+    "TGID": ("task_struct.tgid",),
+    "PID": ("task_struct.pid",),
+    "EXEC_ID": ("task_struct.self_exec_id",),
+    "CRED": ("task_struct.cred",),
+    "UID": ("cred.uid",),
+    "COMM": ("task_struct.comm",),
+    "REAL_PARENT": ("task_struct.real_parent",),
+    "FILES": ("task_struct.files",),
+    "FDT": ("files_struct.fdt",),
+    "FDS": ("fdtable.fd",),
+    "MAX_FDS": ("fdtable.max_fds",),
+    "FS": ("task_struct.fs",),
+    "PWD": ("fs_struct.pwd",),
+    "F_PATH": ("file.f_path",),
+    "F_INODE": ("file.f_inode",),
+    "D_PARENT": ("dentry.d_parent",),
+    "D_NAME": ("dentry.d_name.name", "dentry.__d_name.name"),
+    "D_LEN": ("dentry.d_name.len", "dentry.__d_name.len"),
+    "MNT": ("mount.mnt",),
+    "MNT_PARENT": ("mount.mnt_parent",),
+    "MNT_POINT": ("mount.mnt_mountpoint",),
+    "MNT_ROOT": ("vfsmount.mnt_root",),
+    "SIGNAL": ("task_struct.signal",),
+    "SIGNAL_FLAGS": ("signal_struct.flags",),
+    "SIGNAL_LIVE": ("signal_struct.live",),
+    "GROUP_EXIT_CODE": ("signal_struct.group_exit_code",),
+    "EXIT_CODE": ("task_struct.exit_code",),
+    "MM": ("task_struct.mm",),
+    "ARG_START": ("mm_struct.arg_start",),
+    "ARG_END": ("mm_struct.arg_end",),
+    "EXE_FILE": ("mm_struct.exe_file",),
+    "BPRM_FILENAME": ("linux_binprm.filename",),
+})  # fmt: skip
+
+SYSCALLS = Group({
+    "R_ORIG_AX": ("pt_regs.orig_ax",),
+    "R_DI": ("pt_regs.di",),
+    "R_SI": ("pt_regs.si",),
+    "R_DX": ("pt_regs.dx",),
+    "R_R10": ("pt_regs.r10",),
+    "R_BX": ("pt_regs.bx",),
+    "R_CX": ("pt_regs.cx",),
+    "F_MODE": ("file.f_mode",),
+    "F_FLAGS": ("file.f_flags",),
+    "I_INO": ("inode.i_ino",),
+    "I_SB": ("inode.i_sb",),
+    "I_MODE": ("inode.i_mode",),
+    "S_DEV": ("super_block.s_dev",),
+    "PRIVATE_DATA": ("file.private_data",),
+    "SOCKET_SK": ("socket.sk",),
+}, needed_by=("sys_enter", "sys_exit"))  # fmt: skip
+
+SOCKETS = Group({
+    "SK_FAMILY": ("sock_common.skc_family",),
+    "SK_NUM": ("sock_common.skc_num",),
+    "SK_SPORT": ("inet_sock.inet_sport",),
+    "SK_DPORT": ("sock_common.skc_dport",),
+    "SK_LOCAL": ("sock_common.skc_rcv_saddr",),
+    "SK_REMOTE": ("sock_common.skc_daddr",),
+    "SK_V6_LOCAL": ("sock_common.skc_v6_rcv_saddr",),
+    "SK_V6_REMOTE": ("sock_common.skc_v6_daddr",),
+    "SK_PROTOCOL": ("sock.sk_protocol",),
+    "SK_ERR": ("sock.sk_err",),
+}, needed_by=("inet_sock_set_state", "accept"))  # fmt: skip
+
+COMPAT = Group({"TI_STATUS": ("task_struct.thread_info.status",)}, needed_by=("32-bit calls",))
+
+
+@dataclass(frozen=True, slots=True)
+class Offsets:
+    """Resolved offsets by macro name (`OFF_` left out), and what is disabled for want of some.
+
+    `disabled` maps a hook or feature to the paths that were not found.
+    """
+
+    values: Mapping[str, int]
+    disabled: Mapping[str, tuple[str, ...]]
+    exit_has_group_dead: bool
+
+    def cflags(self) -> list[str]:
+        """Return the compiler flags that carry them."""
+        flags = [f"-DOFF_{name}={value}" for name, value in self.values.items()]
+        return [*flags, f"-DEXIT_HAS_GROUP_DEAD={int(self.exit_has_group_dead)}"]
+
+
+def resolve_offsets(btf: Btf) -> Offsets:
+    """Return the offsets of the kernel that `btf` describes.
+
+    Raises:
+        UnavailableError: if one is missing that nothing can do without; it names them.
+    """
+    values: dict[str, int] = {}
+    disabled: dict[str, tuple[str, ...]] = {}
+    for group in (CORE, SYSCALLS, SOCKETS, COMPAT):
+        missing = []
+        for name, paths in group.paths.items():
+            found = next((o for o in map(btf.offset, paths) if o is not None), None)
+            if found is None:
+                missing.append(paths[0])
+            else:
+                values[name] = found
+        if missing and not group.needed_by:
+            raise UnavailableError(
+                f"this kernel has no {', '.join(missing)}", where="/sys/kernel/btf/vmlinux",
+                do="report the kernel version: the recorder has to learn where that member went",
+            )  # fmt: skip
+        disabled |= dict.fromkeys(group.needed_by if missing else (), tuple(missing))
+    for name in (n for g in (SYSCALLS, SOCKETS) for n in g.paths):
+        values.setdefault(name, 0)  # its hook is not attached; the text must still compile
+    return Offsets(values, disabled, btf.tracepoint_args("sched_process_exit") >= 2)

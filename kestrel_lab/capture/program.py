@@ -1,0 +1,185 @@
+"""The loaded BPF programs: the only module that imports `bcc`.
+
+Everything is loaded, then each hook attached on its own; what cannot be attached is named in `off`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from kestrel_lab.capture.bcc_module import import_bcc
+from kestrel_lab.capture.offsets import Offsets
+from kestrel_lab.capture.records import RECORD_VERSION, RINGS, SOURCES, TASK, size_flags
+from kestrel_lab.capture.ring import Ring
+from kestrel_lab.capture.syscalls import dispatch_entries
+from kestrel_lab.schema.errors import UnavailableError
+from kestrel_lab.schema.resources import resource
+
+PARTS = ("records.h", "common.h", "process.c", "network.c", "file.c")
+
+#: raw tracepoint to the function that serves it, in the order they are attached
+HOOKS: Mapping[str, str] = {
+    "sched_process_exit": "on_exit",
+    "sched_process_exec": "on_exec",
+    "sched_process_fork": "on_fork",
+    "inet_sock_set_state": "on_tcp_state",
+    "sys_enter": "on_sys_enter",
+    "sys_exit": "on_sys_exit",
+}
+_RAW_TRACEPOINT, _TRACING = 17, 26
+#: path components a walk may take; fewer where a kernel's verifier refuses more
+_DEPTHS = (2048, 512, 128)
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """The kernel's counters of one source on one CPU."""
+
+    seen: int = 0
+    filtered: int = 0
+    seq: int = 0
+    lost: int = 0
+
+
+def source_text() -> str:
+    """Return the BPF program's text: the parts one after the other, as BCC rewrites only the main file."""
+    folder = resource("bpf")
+    return "\n".join((folder / part).read_text() for part in PARTS)
+
+
+class Program:
+    """The BPF programs of one recorder.
+
+    Args:
+        offsets: resolved struct offsets.
+        headers: the header tree to compile against.
+        ring_pages: sizes of rings that differ from the defaults.
+
+    Raises:
+        UnavailableError: if bcc is missing or an impostor, or the kernel refuses the programs.
+    """
+
+    def __init__(self, offsets: Offsets, headers: Path, ring_pages: Mapping[str, int]) -> None:
+        self._bcc = import_bcc()
+        self._offsets = offsets
+        self._pages = {name: ring_pages.get(name, kind.pages) for name, kind in RINGS.items()}
+        self.text_sha256 = sha256(source_text().encode()).hexdigest()
+        self._functions: dict[str, Any] = {}
+        self._attached: set[str] = set()
+        self.off: dict[str, str] = {}
+        os.environ["BCC_KERNEL_SOURCE"] = str(headers)
+        self._bpf: Any = self._load()
+        self.rings = [
+            Ring(name, kind, self._bpf[f"ring_{name}"].map_fd, self._pages[name]) for name, kind in RINGS.items()
+        ]
+        table = self._bpf["dispatch"]
+        for number, entry in dispatch_entries().items():
+            table[ctypes.c_int(number)] = ctypes.c_uint32(entry)
+
+    def _load(self) -> Any:
+        error: Exception | None = None
+        for depth in _DEPTHS:
+            try:
+                bpf = self._bcc.BPF(text=source_text(), cflags=self._cflags(depth))
+                for function in HOOKS.values():
+                    self._functions[function] = bpf.load_func(function, _RAW_TRACEPOINT)
+                self.walk_depth = depth
+                return bpf
+            except Exception as failure:  # bcc raises bare Exception
+                error = failure
+        raise UnavailableError(
+            "the kernel did not take the BPF programs", detail=str(error)[-2000:],
+            do="run `kestrel-lab doctor`; the compiler's and the verifier's words stand above",
+        ) from error  # fmt: skip
+
+    def _cflags(self, depth: int) -> list[str]:
+        return [
+            *self._offsets.cflags(),
+            *size_flags(),
+            *(f"-DPAGES_{name.upper()}={pages}" for name, pages in self._pages.items()),
+            f"-DRECORD_VERSION={RECORD_VERSION}",
+            f"-DWALK_DEPTH={depth}",
+            "-Wno-everything",
+        ]
+
+    def configure(self, actions: int, scope_id: int, scope_level: int, own_tgid: int) -> None:
+        """Set the pushdown bits, the cgroup scope (id 0: none) and the recorder's own process. Takes effect at once."""
+        table = self._bpf["config"]
+        value = table.Leaf()
+        value.actions, value.scope_id, value.scope_level, value.own_tgid = actions, scope_id, scope_level, own_tgid
+        table[ctypes.c_int(0)] = value
+
+    def attach(self, hooks: frozenset[str]) -> None:
+        """Attach exactly these of `HOOKS`; the others are detached."""
+        for name, function in HOOKS.items():
+            if name in hooks and name not in self._attached and name not in self._offsets.disabled:
+                try:
+                    self._bpf.attach_raw_tracepoint(tp=name.encode(), fn_name=function.encode())
+                    self._attached.add(name)
+                except Exception as failure:  # bcc raises bare Exception
+                    self.off[name] = str(failure)
+        for name in sorted(self._attached - hooks):
+            self._bpf.detach_raw_tracepoint(tp=name.encode())
+            self._attached.discard(name)
+
+    @property
+    def attached(self) -> frozenset[str]:
+        """The hooks that are attached now."""
+        return frozenset(self._attached)
+
+    def counters(self) -> dict[str, list[Counts]]:
+        """Return the kernel's counters: source name to one entry a CPU."""
+        table = self._bpf["counters"]
+        return {
+            source: [Counts(c.seen, c.filtered, c.seq, c.lost) for c in table[ctypes.c_int(index)]]
+            for index, source in enumerate(SOURCES)
+        }
+
+    def recursion(self) -> dict[str, int]:
+        """Return how often each program was not run because it was running on that CPU already."""
+        return {name: _recursion_misses(self._functions[function].fd) for name, function in HOOKS.items()}
+
+    def tasks(self) -> npt.NDArray[np.void]:
+        """Return one row (`records.TASK`) a process, from the BPF task iterator.
+
+        Raises:
+            UnavailableError: if the kernel has no task iterator.
+        """
+        lib = self._bcc.lib
+        try:
+            function = self._bpf.load_func("bpf_iter__task", _TRACING)
+        except Exception as failure:
+            raise UnavailableError("the kernel has no BPF task iterator", detail=str(failure)) from failure
+        link = lib.bcc_iter_attach(function.fd, None, 0)
+        stream = lib.bcc_iter_create(link) if link >= 0 else -1
+        if stream < 0:
+            raise UnavailableError("the BPF task iterator cannot be attached")
+        try:
+            data = b"".join(iter(lambda: os.read(stream, 1 << 16), b""))
+        finally:
+            os.close(stream)
+            os.close(link)
+        return np.frombuffer(data, TASK)
+
+    def close(self) -> None:
+        """Detach everything and release the maps."""
+        self.attach(frozenset())
+        for ring in self.rings:
+            ring.close()
+        self._bpf.cleanup()
+
+
+def _recursion_misses(fd: int) -> int:
+    for line in Path(f"/proc/self/fdinfo/{fd}").read_text().splitlines():
+        if line.startswith("recursion_misses:"):
+            return int(line.split()[1])
+    return 0

@@ -1,0 +1,222 @@
+"""The live kernel as a source of epochs."""
+
+from __future__ import annotations
+
+import os
+import time
+from types import TracebackType
+from typing import Any
+
+from kestrel_lab.capture.btf import Btf
+from kestrel_lab.capture.checks import require
+from kestrel_lab.capture.config import CaptureConfig
+from kestrel_lab.capture.epochs import EpochBuilder
+from kestrel_lab.capture.gaps import Loss, Recursion, Sequences
+from kestrel_lab.capture.headers import find_headers
+from kestrel_lab.capture.host import boot_id, cgroup_scope, source_info
+from kestrel_lab.capture.offsets import Offsets, resolve_offsets
+from kestrel_lab.capture.order import Order
+from kestrel_lab.capture.program import HOOKS, Counts, Program
+from kestrel_lab.capture.records import RINGS
+from kestrel_lab.capture.start_state import read_start_state
+from kestrel_lab.schema.actions import ACTIONS
+from kestrel_lab.schema.epoch import Epoch, Gap, Ledger, SourceInfo
+
+BUSY_POLL_S = 0.02
+IDLE_POLL_S = 0.05
+#: a ring filled beyond this is drained again at once
+HASTE = 0.25
+RECURSION_CHECK_NS = 1_000_000_000
+#: what no filter may take away: identities rest on them
+ALWAYS = frozenset(a.code for a in ACTIONS if a.table == "process")
+_END_OF_TIME = 2**63
+
+_HOOK_ACTIONS = {
+    "inet_sock_set_state": {("network", "connection_attempted"), ("network", "connection_result")},
+    "sys_enter": {("file", "rename"), ("file", "deletion")},
+    "sys_exit": {("file", name) for name in ("creation", "open", "rename", "deletion")}
+    | {("network", "connection_accepted")},
+}
+
+
+def hooks_for(actions: frozenset[int]) -> frozenset[str]:
+    """Return the hooks that these action codes need; a hook that none needs stays off and costs nothing."""
+    words = {(a.table, a.name) for a in ACTIONS if a.code in actions}
+    return frozenset(h for h in HOOKS if h not in _HOOK_ACTIONS or _HOOK_ACTIONS[h] & words)
+
+
+class LiveSource:
+    """Captures the running kernel. Use it as a context manager, `poll` it, `stop` it, then read its ledger.
+
+    Args:
+        config: what to capture.
+
+    Attributes:
+        info: what is true of the whole source.
+        facts: for the manifest: kernel, BTF hash, BPF source hash, header path, offsets, rings, what is off.
+    """
+
+    def __init__(self, config: CaptureConfig | None = None) -> None:
+        self.config = config or CaptureConfig()
+        self.info: SourceInfo = source_info()
+        self.facts: dict[str, Any] = {}
+        self._losses: list[Loss] = []
+        self._counters: dict[str, list[Counts]] | None = None
+        self._scope = (0, 0)
+        self._running = False
+
+    def __enter__(self) -> LiveSource:
+        """Load and attach the programs and read the start state.
+
+        Raises:
+            PermissionMissingError: without root or the capabilities.
+            UnavailableError: if the machine lacks what is needed; each says what to do.
+            UsageError: if the configured cgroup is none.
+        """
+        require()
+        if self.config.cgroup is not None:
+            self._scope = cgroup_scope(self.config.cgroup)
+        btf = Btf.of_kernel()
+        offsets = resolve_offsets(btf)
+        headers = find_headers()
+        self._program = Program(offsets, headers, self.config.ring_pages)
+        try:
+            self._start(offsets)
+        except BaseException:
+            self._program.close()
+            raise
+        self.facts = self._describe(btf, offsets, str(headers))
+        self._running = True
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Detach and release everything; events not yet drained are gone unless `stop` was called."""
+        self._program.close()
+
+    def _start(self, offsets: Offsets) -> None:
+        now = _boot_ns()
+        config = self.config
+        self._sequences = Sequences(now)
+        self._recursion = Recursion(self._program.recursion(), now)
+        self._builder = EpochBuilder(config, boot_id())
+        sizes = [kind.record.itemsize for kind in RINGS.values()]
+        self._order = Order(sizes, config.epoch_ns, config.epoch_rows, config.epoch_bytes)
+        self._watermark = self._checked_recursion = now
+        self.set_actions(config.actions)
+        missing = sorted({*self._program.off, *(hook for hook in offsets.disabled if hook in HOOKS)})
+        self._losses += [Loss("off", hook, -1, -1, now, now) for hook in missing]
+        if config.start_state:
+            self.processes_at_start = read_start_state(self._program.tasks, self._builder.images, now)
+
+    def _describe(self, btf: Btf, offsets: Offsets, headers: str) -> dict[str, Any]:
+        return {
+            "kernel": os.uname().release,
+            "kernel_version": os.uname().version,
+            "btf_sha256": btf.sha256,
+            "bpf_sha256": self._program.text_sha256,
+            "headers": headers,
+            "offsets": dict(offsets.values),
+            "disabled": {name: list(paths) for name, paths in offsets.disabled.items()},
+            "off": dict(self._program.off),
+            "walk_depth": self._program.walk_depth,
+            "rings": {ring.name: ring.size for ring in self._program.rings},
+            "clock": {"boot_ns": _boot_ns(), "wall_ns": time.time_ns()},
+            "cgroup": None if self.config.cgroup is None else str(self.config.cgroup),
+            "processes_at_start": getattr(self, "processes_at_start", 0),
+        }
+
+    def set_actions(self, actions: frozenset[int] | None) -> None:
+        """Capture these action codes (None: all) from now on; fork, exec and end always are."""
+        wanted = frozenset(a.code for a in ACTIONS) if actions is None else actions | ALWAYS
+        bits = sum(1 << code for code in wanted)
+        self._program.configure(bits, *self._scope, os.getpid())
+        self._program.attach(hooks_for(wanted))
+
+    def poll(self, timeout_s: float) -> list[Epoch]:
+        """Return the epochs that have closed, waiting up to `timeout_s` seconds for one."""
+        deadline = time.monotonic() + timeout_s
+        while True:
+            active = self._cycle()
+            epochs = self._cut()
+            left = deadline - time.monotonic()
+            if epochs or left <= 0:
+                return epochs
+            if max(ring.fill for ring in self._program.rings) < HASTE:
+                time.sleep(min(left, BUSY_POLL_S if active else IDLE_POLL_S))
+
+    def stop(self) -> list[Epoch]:
+        """Detach, drain to the end, and return the last epochs. Then the ledger is final."""
+        if not self._running:
+            return []
+        self._running = False
+        self._program.attach(frozenset())
+        time.sleep(BUSY_POLL_S)  # a program that was running on another CPU has ended by then
+        self._cycle()
+        while self._cycle():
+            pass
+        self._counters = self._program.counters()
+        now = _boot_ns()
+        self._losses += self._sequences.finish(self._counters, now)
+        self._losses += self._recursion.observe(self._program.recursion(), now)
+        self._order.advance(_END_OF_TIME)
+        return self._cut(flush=True)
+
+    def _cycle(self) -> bool:
+        """Drain every ring once; return whether anything came."""
+        now = _boot_ns()
+        came, whole = False, True
+        for index, ring in enumerate(self._program.rings):
+            records, complete = ring.drain()
+            whole &= complete
+            came |= len(records) > 0
+            self._losses += self._sequences.observe(records)
+            self._order.add(index, records)
+        if whole:
+            self._order.advance(self._watermark)
+            self._watermark = now
+        if now - self._checked_recursion > RECURSION_CHECK_NS:
+            self._checked_recursion = now
+            self._losses += self._recursion.observe(self._program.recursion(), now)
+        return came or not whole
+
+    def _cut(self, *, flush: bool = False) -> list[Epoch]:
+        epochs = []
+        while pieces := self._order.cut(flush=flush):
+            epochs.append(self._builder.build(pieces, self._take_gaps))
+        return epochs
+
+    def _take_gaps(self, event_id: int) -> tuple[Gap, ...]:
+        losses, self._losses = self._losses, []
+        return tuple(loss.gap(event_id) for loss in losses)
+
+    def pending_gaps(self) -> tuple[Gap, ...]:
+        """Return (once) the gaps found after the last epoch."""
+        return self._take_gaps(self._builder.next_event_id)
+
+    def ledger_by_source(self) -> dict[str, Ledger]:
+        """Return the ledger of every source, and of every hook that missed events through recursion.
+
+        While it runs, events on their way are in `seen` and not yet in `received`.
+        """
+        counters = self._counters or self._program.counters()
+        out = {}
+        for source, cpus in counters.items():
+            out[source] = Ledger(
+                seen=sum(c.seen for c in cpus),
+                filtered=sum(c.filtered for c in cpus),
+                lost_ring=sum(c.lost for c in cpus),
+                received=self._sequences.received[source],
+            )
+        return out | {n: Ledger(recursion=count) for n, count in self._recursion.by_hook().items() if count}
+
+    def ledger(self) -> Ledger:
+        """Return the sum over all sources; `written` and `lost_user` are the recorder's to fill in."""
+        parts = self.ledger_by_source().values()
+        names = ("seen", "filtered", "lost_ring", "received", "recursion")
+        return Ledger(**{name: sum(getattr(part, name) for part in parts) for name in names})
+
+
+def _boot_ns() -> int:
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME)

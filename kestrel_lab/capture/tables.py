@@ -1,0 +1,196 @@
+"""Columns of an epoch from raw records: the common ones, and those of each table. No Python runs per event here,
+except where an event makes a process image.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Sequence
+from ipaddress import IPv6Address
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from kestrel_lab.capture.intern import group, masked
+from kestrel_lab.capture.ring import Records
+from kestrel_lab.schema.actions import action_code
+from kestrel_lab.schema.build import GrowingSegment
+from kestrel_lab.schema.fields import FLAG_RELATIVE_PATH
+
+Array = npt.NDArray[Any]
+Columns = dict[str, Array]
+Valid = dict[str, npt.NDArray[np.bool_]]
+#: records of one ring, and the rows of the table they go to
+Part = tuple[Records, npt.NDArray[np.intp]]
+
+FORK, EXEC, END = (action_code("process", name) for name in ("fork", "exec", "end"))
+CREATION, OPEN = (action_code("file", name) for name in ("creation", "open"))
+ATTEMPT, RESULT, ACCEPT = (action_code("network", f"connection_{name}") for name in ("attempted", "result", "accepted"))
+_UNKNOWN_RET = 1
+
+
+def coded(segment: GrowingSegment, key: str, columns: Sequence[Array], text: Callable[[int], bytes | None]) -> Array:
+    """Return dictionary codes of rows; `text` gives the value of a row and is asked once per distinct row."""
+    first, inverse = group(*columns)
+    return segment.strings(key).codes([text(row) for row in first.tolist()])[inverse]
+
+
+def credential_columns(segment: GrowingSegment, table: str, who: Records, known: npt.NDArray[np.bool_]) -> Columns:
+    """Return the user and group columns: decimal text; missing where nobody is `known` to have acted."""
+    names = {"user.id": "euid", "group.id": "egid", "process.real_user.id": "ruid", "process.real_group.id": "rgid"}
+    first, inverse = group(*(who[field] for field in names.values()), known)
+    present = known[first].tolist()
+    out: Columns = {}
+    for column, field in names.items():
+        ids = who[field][first].tolist()
+        texts = [str(value).encode() if ok else None for value, ok in zip(ids, present, strict=True)]
+        out[column] = segment.strings(f"{table}:{column}").codes(texts)[inverse]
+    return out
+
+
+def process_columns(segment: GrowingSegment, parts: Sequence[Part], action: Array) -> tuple[Columns, Valid]:
+    """Return the columns of the process table."""
+    rows = len(action)
+    status, filename = np.zeros(rows, np.uint32), np.zeros(rows, np.int32)
+    code = segment.strings("process:process.Ext.filename").code
+    for records, at in parts:
+        rec = records["rec"]
+        if "status" in (rec.dtype.names or ()):
+            status[at] = rec["status"]
+            continue
+        for row, one in zip(at.tolist(), rec, strict=True):
+            start = int(one["exe_len"]) + int(one["cwd_len"])
+            filename[row] = code(one["text"][start : start + int(one["filename_len"])].tobytes() or None)
+    ended = action == END
+    success = segment.strings("process:event.outcome").code(b"success")
+    columns: Columns = {
+        "process.exit_code": (status >> 8 & 0xFF).astype(np.int32),
+        "process.Ext.exit_signal": (status & 0x7F).astype(np.int32),
+        "process.Ext.filename": filename,
+        "event.outcome": np.full(rows, success, np.int32),
+    }
+    return columns, {"process.exit_code": ended, "process.Ext.exit_signal": ended}
+
+
+def file_columns(segment: GrowingSegment, parts: Sequence[Part], flags: Array) -> tuple[Columns, Valid]:
+    """Return the columns of the file table; may set bits in `flags`."""
+    rows = len(flags)
+    columns: Columns = {
+        "file.path": np.zeros(rows, np.int32),
+        "file.Ext.original.path": np.zeros(rows, np.int32),
+        "file.inode": np.zeros(rows, np.uint64),
+        "file.Ext.device": np.zeros(rows, np.uint32),
+        "file.Ext.open_flags": np.zeros(rows, np.uint32),
+    }
+    present = np.zeros(rows, np.bool_)
+    for records, at in parts:
+        rec = records["rec"]
+        columns["file.inode"][at] = rec["inode"]
+        columns["file.Ext.device"][at] = rec["dev"]
+        columns["file.Ext.open_flags"][at] = rec["open_flags"]
+        present[at] = rec["present"] != 0
+        path, original, more = _paths(segment, rec)
+        columns["file.path"][at] = path
+        columns["file.Ext.original.path"][at] = original
+        flags[at] |= more
+    columns["event.outcome"] = np.full(rows, segment.strings("file:event.outcome").code(b"success"), np.int32)
+    return columns, dict.fromkeys(("file.inode", "file.Ext.device", "file.Ext.open_flags"), present)
+
+
+def _paths(segment: GrowingSegment, rec: Records) -> tuple[Array, Array, Array]:
+    lens = np.ascontiguousarray(rec["lens"])
+    sizes = lens.sum(axis=1, dtype=np.int64)
+    words = masked(rec["text"], sizes)
+    opened = np.isin(rec["head"]["action"], (OPEN, CREATION))
+    first, inverse = group(words, lens.view(np.uint64).reshape(-1), opened)
+    path, original = segment.strings("file:file.path").code, segment.strings("file:file.Ext.original.path").code
+    codes = np.zeros((3, len(first)), np.int32)
+    for i, row in enumerate(first.tolist()):
+        text = words[row, : -(-int(sizes[row]) // 8)].tobytes()[: int(sizes[row])]
+        if opened[row]:
+            codes[0, i] = path(text or None)
+            continue
+        old, new, relative = _named(text, lens[row].tolist())
+        codes[:, i] = path(new if new is not None else old), original(old if new is not None else None), relative
+    return codes[0][inverse], codes[1][inverse], codes[2][inverse].astype(np.uint32)
+
+
+def _named(text: bytes, lens: Sequence[int]) -> tuple[bytes | None, bytes | None, int]:
+    """Return the old path, the new one of a rename, and flags, of (directory, name) once or twice."""
+    parts, at = [], 0
+    for length in lens:
+        parts.append(text[at : at + length])
+        at += length
+    found = [join_name(parts[0], parts[1])]
+    if parts[2] or parts[3]:
+        found.append(join_name(parts[2], parts[3]))
+    relative = any(path is not None and not path.startswith(b"/") for path in found)
+    return found[0], found[1] if len(found) > 1 else None, FLAG_RELATIVE_PATH if relative else 0
+
+
+def join_name(folder: bytes, name: bytes) -> bytes | None:
+    """Return a name as given, in a folder: empty and `.` parts are left out, `..` stays (it may cross a link)."""
+    if not name:
+        return None
+    whole = name if name.startswith(b"/") or not folder else folder + b"/" + name
+    parts = [part for part in whole.split(b"/") if part not in (b"", b".")]
+    return (b"/" if whole.startswith(b"/") else b"") + b"/".join(parts)
+
+
+def network_columns(segment: GrowingSegment, parts: Sequence[Part], action: Array) -> tuple[Columns, Valid]:
+    """Return the columns of the network table."""
+    ((records, _),) = parts  # one ring serves it
+    rec = records["rec"]
+    inward = action == ACCEPT
+    ports = (
+        np.where(inward, rec["remote_port"], rec["local_port"]),
+        np.where(inward, rec["local_port"], rec["remote_port"]),
+    )
+    source = np.where(inward[:, None], rec["remote"], rec["local"])
+    destination = np.where(inward[:, None], rec["local"], rec["remote"])
+    ret, family = rec["ret"], rec["family"]
+    known = ret != _UNKNOWN_RET
+    columns: Columns = {
+        "source.ip": _addresses(segment, "source.ip", family, source),
+        "source.port": ports[0],
+        "destination.ip": _addresses(segment, "destination.ip", family, destination),
+        "destination.port": ports[1],
+        "network.transport": np.full(len(action), segment.strings("network:network.transport").code(b"tcp"), np.int32),
+        "network.type": _types(segment, family, destination),
+        "network.direction": coded(
+            segment, "network:network.direction", [inward], lambda row: b"ingress" if inward[row] else b"egress"
+        ),
+        "kestrel.ret": np.where(known, ret, 0),
+        "event.outcome": coded(
+            segment, "network:event.outcome", [action, ret], lambda row: _outcome(int(action[row]), int(ret[row]))
+        ),
+    }
+    return columns, {"source.port": ports[0] != 0, "destination.port": ports[1] != 0, "kestrel.ret": known}
+
+
+def _outcome(action: int, ret: int) -> bytes:
+    if action == ATTEMPT:
+        return b"unknown"
+    return b"success" if ret == 0 else b"failure"
+
+
+def _addresses(segment: GrowingSegment, column: str, family: Array, words: Array) -> Array:
+    return coded(
+        segment, f"network:{column}", [family, words], lambda row: ip_text(int(family[row]), words[row].tobytes())
+    )
+
+
+def _types(segment: GrowingSegment, family: Array, words: Array) -> Array:
+    def text(row: int) -> bytes:
+        return b"ipv6" if b":" in ip_text(int(family[row]), words[row].tobytes()) else b"ipv4"
+
+    return coded(segment, "network:network.type", [family, words], text)
+
+
+def ip_text(family: int, raw: bytes) -> bytes:
+    """Return the canonical text of an address; an IPv4 address mapped into IPv6 is written as IPv4."""
+    if family != socket.AF_INET6:
+        return socket.inet_ntoa(raw[:4]).encode()
+    address = IPv6Address(raw)
+    return str(address.ipv4_mapped or address).encode()
