@@ -1,1 +1,43 @@
 """An engine driven over a source: modes, digest, proof and diff. What every face calls."""
+
+from kestrel_lab.session.causes import Cause, CauseKind, Difference, describe
+from kestrel_lab.session.chain import Diff
+from kestrel_lab.session.checkpoint import Checkpoint
+from kestrel_lab.session.child import ProcessDiedError
+from kestrel_lab.session.diff import diff_rules
+from kestrel_lab.session.diff_recordings import diff_recordings
+from kestrel_lab.session.lag import DEFAULT_MAX_LAG_S
+from kestrel_lab.session.live import LiveReport, run_live
+from kestrel_lab.session.prove import Proof, ProofRow, prove
+from kestrel_lab.session.recorded import LiveRun, live_run, recorded_pack, replay_as_live
+from kestrel_lab.session.recorder import RecordProgress, RecordReport, record
+from kestrel_lab.session.replay import Replay, replay
+from kestrel_lab.session.signals import Stop
+
+__all__ = [
+    "DEFAULT_MAX_LAG_S",
+    "Cause",
+    "CauseKind",
+    "Checkpoint",
+    "Diff",
+    "Difference",
+    "LiveReport",
+    "LiveRun",
+    "ProcessDiedError",
+    "Proof",
+    "ProofRow",
+    "RecordProgress",
+    "RecordReport",
+    "Replay",
+    "Stop",
+    "describe",
+    "diff_recordings",
+    "diff_rules",
+    "live_run",
+    "prove",
+    "record",
+    "recorded_pack",
+    "replay",
+    "replay_as_live",
+    "run_live",
+]

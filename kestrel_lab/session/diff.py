@@ -1,0 +1,190 @@
+"""Live against offline, and recording against recording: what is the same, missing, extra, changed, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from kestrel_lab.engine import Limits, Pack, engine_build
+from kestrel_lab.recording import Damage, Recording
+from kestrel_lab.schema.alert import Alert, Exhausted, Skip
+from kestrel_lab.schema.lock import fingerprint
+from kestrel_lab.session.causes import Cause, CauseKind, RuleChange, by_identity, ranges, rule_changes
+from kestrel_lab.session.chain import Diff, Explain, Link, compare
+from kestrel_lab.session.recorded import LiveRun, live_run, recorded_pack, replay_run
+from kestrel_lab.session.replay import Replay, replay
+
+
+def diff_rules(
+    recording: Recording, pack: Pack | None = None, *, limits: Limits | None = None, workers: int = 1
+) -> Diff:
+    """Compare the alerts raised live with a deterministic replay, and prove the cause of each difference.
+
+    The chain: the live alerts; the replay as live, which must equal them; the same without skips; the same with the
+    other rules and limits. A run that could not differ from the one before it is left out.
+
+    Args:
+        pack: the rules to replay with; None for those in the recording.
+        limits: the limits to replay with; None for those that held live.
+
+    Raises:
+        UsageError: if there is no pack at all.
+    """
+    run = live_run(recording)
+    pack = pack or recorded_pack(recording)
+    if run is None:
+        found = replay(recording, pack, limits=limits, workers=workers)
+        return compare([_live_link(()), _rules_link(found, None, pack)])
+    as_live = replay_run(recording, run, workers=workers)
+    links = [_live_link(run.alerts), _as_live_link(as_live, run, recording)]
+    if run.passed_over:
+        whole = replace(run, skips=(), unreached=None, end=recording.end)
+        links.append(_whole_link(replay_run(recording, whole, workers=workers), run))
+    limits = limits or run.limits
+    if pack.hash != run.pack.hash or limits != run.limits:
+        links.append(_rules_link(replay(recording, pack, limits=limits, workers=workers), run, pack))
+    links[-1] = replace(links[-1], name="offline: " + links[-1].name)
+    return compare(links, _notes(recording, run, pack, as_live.damage))
+
+
+def _live_link(alerts: Sequence[Alert]) -> Link:
+    return Link("live: the alerts in the recording", by_identity(alerts))
+
+
+def _as_live_link(found: Replay, run: LiveRun, recording: Recording) -> Link:
+    return Link("replay as live", by_identity(found.alerts), _unrepeatable(found, recording, run.build))
+
+
+def _whole_link(found: Replay, run: LiveRun) -> Link:
+    def explain(left: Alert | None, right: Alert | None) -> Cause:
+        return _lag(run, _some(left, right))
+
+    return Link("replay without skips", by_identity(found.alerts), explain)
+
+
+def _rules_link(found: Replay, run: LiveRun | None, pack: Pack) -> Link:
+    changes = rule_changes(run.pack if run else None, pack)
+
+    def explain(left: Alert | None, right: Alert | None) -> Cause:
+        return _rules(_some(left, right), right, changes, found.exhausted)
+
+    return Link(f"replay with pack {pack.hash[:12]}", by_identity(found.alerts), explain)
+
+
+def _rules(
+    alert: Alert, offline: Alert | None, changes: Mapping[str, RuleChange], exhausted: Sequence[Exhausted]
+) -> Cause:
+    spent = next((e for e in exhausted if e.rule_id == alert.rule_id and _touches(alert, e)), None)
+    if offline is None and spent is not None:
+        where = f"epoch {spent.epoch} (events {spent.first_event_id} to {spent.last_event_id})"
+        return Cause(CauseKind.FUEL, f"rule {alert.rule_id} used up its {spent.limit} fuel in {where}", True)
+    if alert.rule_id in changes:
+        return changes[alert.rule_id].cause
+    return Cause(CauseKind.LIMITS, "the replay ran with other limits", True)
+
+
+def _touches(alert: Alert, spent: Exhausted) -> bool:
+    return any(i is not None and spent.first_event_id <= i <= spent.last_event_id for i in alert.event_ids)
+
+
+def _lag(run: LiveRun, alert: Alert) -> Cause:
+    """Name the ranges that the live engine passed over and that this alert could depend on."""
+    first = min(i for i in alert.event_ids if i is not None)
+    near = [s for s in run.skips if s.last_event_id >= first and s.first_event_id <= alert.last_event_id]
+    if not near and run.unreached is not None and alert.last_event_id >= run.unreached.first_event_id:
+        return Cause(CauseKind.STOPPED, f"the live engine stopped before {_range(run.unreached)}", True)
+    near = near or [s for s in run.skips if s.first_event_id <= alert.last_event_id]
+    if not near:
+        return Cause(CauseKind.STOPPED, "the live engine stopped before the recording was sealed", True)
+    lag = max(s.lag_ns for s in near) / 1e9
+    return Cause(CauseKind.LAG, f"the live engine was {lag:.1f} s behind and skipped {_ranges(near)}", True)
+
+
+def _range(skip: Skip) -> str:
+    epochs = f"epoch {skip.first_epoch}" if skip.first_epoch == skip.last_epoch else (
+        f"epochs {skip.first_epoch} to {skip.last_epoch}"
+    )  # fmt: skip
+    return f"{epochs} (events {skip.first_event_id} to {skip.last_event_id})"
+
+
+def _ranges(skips: Sequence[Skip]) -> str:
+    return ranges([_range(s) for s in skips])
+
+
+def _some(left: Alert | None, right: Alert | None) -> Alert:
+    found = left or right
+    assert found is not None
+    return found
+
+
+def _unrepeatable(found: Replay, recording: Recording, build: str) -> Explain:
+    """Return how to explain that a replay of the same rules over the same epochs differs from what was raised then.
+
+    Either something is gone (damage, a cut), or something is other (engine, schema), or there is a defect.
+    """
+    last = recording.index[-1].last_event_id if recording.index else 0
+    versions = _versions(recording, build)
+
+    def explain(left: Alert | None, right: Alert | None) -> Cause:
+        alert = _some(left, right)
+        return damage_cause(alert, found.damage) or cut_cause(alert, last) or versions or UNEXPLAINED
+
+    return explain
+
+
+UNEXPLAINED = Cause(
+    CauseKind.UNEXPLAINED,
+    "the replay as live differs from the live alerts with the same rules, engine, limits and epochs: this is a defect",
+    proved=False,
+)
+
+
+def damage_cause(alert: Alert, damage: Sequence[Damage]) -> Cause | None:
+    """Return the damaged range that an alert's evidence lies in, or that came before the end of its sequence."""
+    for part in damage:
+        inside = any(i is not None and part.first_event_id <= i <= part.last_event_id for i in alert.event_ids)
+        before = len(alert.event_ids) > 1 and part.first_event_id <= alert.last_event_id
+        if inside or before:
+            where = f"segment {part.segment}, events {part.first_event_id} to {part.last_event_id}"
+            return Cause(CauseKind.DAMAGED, f"{where} cannot be read: {part.reason}", proved=inside)
+    return None
+
+
+def cut_cause(alert: Alert, last_event_id: int) -> Cause | None:
+    """Return that the recording ends before an alert's last event, if it does."""
+    if alert.last_event_id <= last_event_id:
+        return None
+    return Cause(
+        CauseKind.CUT, f"the recording ends at event {last_event_id}, before event {alert.last_event_id}", proved=True
+    )
+
+
+def _versions(recording: Recording, build: str) -> Cause | None:
+    """Return which version differs between then and now: what is left when nothing is gone."""
+    schema = recording.info.schema_fingerprint
+    if schema != fingerprint():
+        return Cause(
+            CauseKind.SCHEMA, f"recorded with schema {schema[:12]}, replayed with {fingerprint()[:12]}", proved=False
+        )
+    if build != engine_build():
+        return Cause(
+            CauseKind.ENGINE, f"raised by engine {build[:12] or 'unknown'}, replayed with {engine_build()[:12]}", False
+        )
+    return None
+
+
+def _notes(recording: Recording, run: LiveRun, pack: Pack, damage: Sequence[Damage]) -> list[Cause]:
+    """Return what differs between the live run and the replay, whether or not an alert shows it."""
+    out = [change.cause for change in rule_changes(run.pack, pack).values()]
+    if run.skips:
+        out.append(Cause(CauseKind.LAG, f"the live engine skipped {_ranges(run.skips)}", True))
+    if run.unreached is not None:
+        out.append(Cause(CauseKind.STOPPED, f"the live engine stopped before {_range(run.unreached)}", True))
+    for part in damage:
+        where = f"segment {part.segment}, events {part.first_event_id} to {part.last_event_id}"
+        out.append(Cause(CauseKind.DAMAGED, f"{where} cannot be read: {part.reason}", True))
+    if recording.end != "sealed":
+        last = recording.index[-1].last_event_id if recording.index else 0
+        out.append(Cause(CauseKind.CUT, f"the recording was not closed; it ends at event {last}", True))
+    versions = _versions(recording, run.build)
+    return [*out, *([versions] if versions else [])]

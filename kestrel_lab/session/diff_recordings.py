@@ -1,0 +1,85 @@
+"""Recording against recording: two captures of the same act, or a copy and its original."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+
+from kestrel_lab.recording import Recording
+from kestrel_lab.schema.alert import Alert
+from kestrel_lab.schema.values import to_json
+from kestrel_lab.session.causes import Cause, CauseKind, Identity, by_identity, content, rule_changes
+from kestrel_lab.session.chain import Diff, Explain, Link, compare
+from kestrel_lab.session.diff import UNEXPLAINED, cut_cause, damage_cause
+from kestrel_lab.session.recorded import recorded_pack
+from kestrel_lab.session.replay import Replay, replay
+
+#: Captured fields that differ whenever the same thing is done twice.
+_VOLATILE = ("pid", "entity_id", "thread.id", "sequence", "inode", "cpu", "source.port")
+
+
+def diff_recordings(a: Recording, b: Recording, *, workers: int = 1) -> Diff:
+    """Compare what the rules find in two recordings, each replayed with the pack it holds.
+
+    Alerts of copies of one recording are matched by their events; alerts of different recordings by rule and captures,
+    without what differs whenever a thing is done twice (ids of processes, inodes, the local port), in their order.
+    The chain: `a` with its pack; `b` with the pack of `a`; `b` with its own.
+
+    Raises:
+        UsageError: if one of them holds no rules.
+    """
+    pack_a, pack_b = recorded_pack(a), recorded_pack(b)
+    copies = a.info.recording_id == b.info.recording_id
+    key = by_identity if copies else by_meaning
+    changes = rule_changes(pack_a, pack_b)
+    first, second = replay(a, pack_a, workers=workers), replay(b, pack_a, workers=workers)
+    links = [
+        Link(str(a.path), key(first.alerts)),
+        Link(f"{b.path} with the rules of the first", key(second.alerts), _events(a, b, first, second, copies)),
+    ]
+    if changes:
+        third = replay(b, pack_b, workers=workers)
+
+        def explain(left: Alert | None, right: Alert | None) -> Cause:
+            found = left or right
+            change = changes.get(found.rule_id) if found else None
+            return change.cause if change else UNEXPLAINED
+
+        links.append(Link(str(b.path), key(third.alerts), explain))
+    return compare(links, [change.cause for change in changes.values()], content if copies else _headline)
+
+
+def by_meaning(alerts: Sequence[Alert]) -> dict[Identity, Alert]:
+    """Return alerts by rule and steady captures; the n-th of equal ones by its number."""
+    seen: Counter[str] = Counter()
+    out: dict[Identity, Alert] = {}
+    for alert in sorted(alerts, key=lambda x: x.sort_key):
+        text = json.dumps([alert.rule_id, [_steady(alert, k) for k in range(len(alert.captures))]])
+        out[(text, seen[text])] = alert
+        seen[text] += 1
+    return out
+
+
+def _headline(alert: Alert) -> object:
+    """Return what must be equal of two alerts of the same meaning: neither ids nor times can be."""
+    return alert.rule_name, alert.severity
+
+
+def _steady(alert: Alert, place: int) -> dict[str, object]:
+    captured = alert.captures[place]
+    return {name: to_json(captured[name]) for name in sorted(captured) if not name.endswith(_VOLATILE)}
+
+
+def _events(a: Recording, b: Recording, first: Replay, second: Replay, copies: bool) -> Explain:
+    ends = [r.index[-1].last_event_id if r.index else 0 for r in (a, b)]
+
+    def explain(left: Alert | None, right: Alert | None) -> Cause:
+        if copies:
+            other = (right or left, first.damage, ends[0]) if left is None else (left, second.damage, ends[1])
+            alert, damage, last = other
+            assert alert is not None
+            return damage_cause(alert, damage) or cut_cause(alert, last) or UNEXPLAINED
+        return Cause(CauseKind.EVENTS, "same rule, same engine: the events recorded are different", proved=True)
+
+    return explain

@@ -1,0 +1,122 @@
+"""One engine driven over epochs, in this process or spread over workers: the same answers either way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from kestrel_lab.engine import Engine, Limits, Pack, pack_from_files
+from kestrel_lab.schema.alert import Alert, Exhausted, Mode
+from kestrel_lab.schema.epoch import End, Epoch, SourceInfo
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSpec:
+    """What decides an engine's answers, in a form that travels between processes.
+
+    Attributes:
+        files: the pack's files by name.
+        mode: `live` (compiled) or `deterministic` (interpreted); the answers are the same.
+    """
+
+    files: Mapping[str, bytes]
+    mode: Mode
+    limits: Limits
+
+    @classmethod
+    def of(cls, pack: Pack, mode: Mode, limits: Limits | None = None) -> EngineSpec:
+        """Return the specification of an engine for a loaded pack."""
+        return cls(dict(pack.files), mode, limits or Limits())
+
+    def pack(self) -> Pack:
+        """Return the pack, compiled in this process."""
+        return pack_from_files(self.files, self.limits)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the engine said about one epoch; number -1 for what it said at the end of the source."""
+
+    epoch: int
+    alerts: Sequence[Alert] = ()
+    exhausted: Sequence[Exhausted] = ()
+
+
+class Driver(Protocol):
+    """An engine that is given epochs in order and answers in the same order, perhaps later."""
+
+    @property
+    def fuel(self) -> Mapping[str, int]:
+        """Fuel used so far by rule id."""
+        ...
+
+    @property
+    def evaluations(self) -> int:
+        """Rule evaluations so far, counted in rows."""
+        ...
+
+    def feed(self, epoch: Epoch, *, skip: bool = False) -> list[Answer]:
+        """Give the next epoch, to be evaluated or (`skip`) passed over; return the answers that are ready."""
+        ...
+
+    def ready(self) -> list[Answer]:
+        """Return the answers that became ready since, without waiting."""
+        ...
+
+    def flush(self) -> list[Answer]:
+        """Wait for the answers of every epoch fed so far, and return them."""
+        ...
+
+    def finish(self, end: End) -> list[Answer]:
+        """Wait for all answers; resolve what only the end of the source can."""
+        ...
+
+    def handles(self) -> Sequence[Any]:
+        """Return what to wait on (`multiprocessing.connection.wait`) for `ready` to have something."""
+        ...
+
+    def close(self) -> None:
+        """Stop the processes behind it, if any."""
+        ...
+
+
+class LocalDriver:
+    """An engine in this process. Satisfies `Driver`."""
+
+    def __init__(self, spec: EngineSpec, info: SourceInfo, pack: Pack | None = None) -> None:
+        self.engine = Engine(pack or spec.pack(), info, spec.mode, spec.limits)
+
+    @property
+    def fuel(self) -> Mapping[str, int]:
+        """Fuel used so far by rule id."""
+        return self.engine.fuel
+
+    @property
+    def evaluations(self) -> int:
+        """Rule evaluations so far, counted in rows."""
+        return self.engine.evaluations
+
+    def feed(self, epoch: Epoch, *, skip: bool = False) -> list[Answer]:
+        """Evaluate (or pass over) an epoch; the one answer is its own."""
+        found = self.engine.skip(epoch) if skip else self.engine.process(epoch)
+        return [Answer(epoch.number, found.alerts, found.exhausted)]
+
+    def ready(self) -> list[Answer]:
+        """Return nothing: every answer was returned by `feed`."""
+        return []
+
+    def flush(self) -> list[Answer]:
+        """Return nothing: every answer was returned by `feed`."""
+        return []
+
+    def finish(self, end: End) -> list[Answer]:
+        """Return what the end of the source resolves."""
+        return [Answer(-1, self.engine.finish(end))]
+
+    def handles(self) -> Sequence[Any]:
+        """Return nothing to wait on."""
+        return ()
+
+    def close(self) -> None:
+        """Do nothing: there is no process behind it."""

@@ -1,0 +1,73 @@
+"""What runs inside a worker process: scan the epochs it is told to, and match the shards it owns."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable, Iterator
+from multiprocessing.connection import Connection
+from queue import SimpleQueue
+from threading import Thread
+from typing import Any
+
+from kestrel_lab.engine import SHARDS, Matcher, Scanner
+from kestrel_lab.schema.epoch import Epoch, EpochSource
+from kestrel_lab.session.drive import EngineSpec
+
+Open = Callable[[], EpochSource]
+
+
+def shards_of(index: int, workers: int) -> frozenset[int]:
+    """Return the shards that worker `index` of `workers` owns."""
+    return frozenset(range(index, SHARDS, workers))
+
+
+def serve(connection: Connection[Any, Any], open_source: Open, spec: EngineSpec, index: int, workers: int) -> None:
+    """Answer the messages of a `WorkersDriver` until it says stop or goes away.
+
+    Messages: `("scan", number)`, `("skip", number)`: both answered by `("scan", number, summary, pickled scan)`;
+    `("feed", number, pickled scan)` and `("finish", end)`: answered by `("alerts", number, alerts)`; `None`: stop.
+    """
+    inbox: SimpleQueue[Any] = SimpleQueue()
+    Thread(target=_receive, args=(connection, inbox), daemon=True).start()
+    source = open_source()
+    pack = spec.pack()
+    scanner = Scanner(pack, source.info, spec.mode, spec.limits)
+    matcher = Matcher(pack, shards_of(index, workers), spec.limits)
+    cursor = _Cursor(source)
+    while (message := inbox.get()) is not None:
+        match message:
+            case (("scan" | "skip") as what, number):
+                epoch = cursor.seek(number)
+                scan = scanner.skip(epoch) if what == "skip" else scanner.scan(epoch)
+                summary = (scan.fuel, scan.evaluations, scan.exhausted)
+                connection.send(("scan", number, summary, pickle.dumps(scan)))
+            case ("feed", number, blob):
+                connection.send(("alerts", number, matcher.feed(pickle.loads(blob))))
+            case ("finish", end):
+                connection.send(("alerts", -1, matcher.finish(end)))
+
+
+def _receive(connection: Connection[Any, Any], inbox: SimpleQueue[Any]) -> None:
+    """Empty the socket at once, so that the parent never waits to send."""
+    try:
+        while True:
+            inbox.put(connection.recv())
+    except (EOFError, OSError):
+        inbox.put(None)
+
+
+class _Cursor:
+    """Epochs of a source by rising number."""
+
+    def __init__(self, source: EpochSource) -> None:
+        self._source = source
+        self._epochs: Iterator[Epoch] | None = None
+
+    def seek(self, number: int) -> Epoch:
+        """Return epoch `number`; numbers only rise."""
+        if self._epochs is None:
+            self._epochs = self._source.epochs(number)
+        for epoch in self._epochs:
+            if epoch.number == number:
+                return epoch
+        raise LookupError(f"epoch {number} is gone")

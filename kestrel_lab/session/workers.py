@@ -1,0 +1,135 @@
+"""An engine spread over worker processes.
+
+Epochs are scanned by turns (worker k takes every N-th), because predicates are pure. Scans then go to every worker in
+epoch order, and each matches the shards of keys it owns. Neither the turn nor the number of workers can change an
+answer: a scan depends on its epoch alone, a shard on the scans in their order.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from multiprocessing.connection import wait
+from typing import Any
+
+from kestrel_lab.schema.alert import Alert, Exhausted
+from kestrel_lab.schema.epoch import End, Epoch
+from kestrel_lab.session.child import Child
+from kestrel_lab.session.drive import Answer, EngineSpec
+from kestrel_lab.session.worker import Open, serve
+
+#: Epochs in flight per worker: one being scanned, one waiting, so that memory stays flat and nobody starves.
+_WINDOW = 2
+
+
+@dataclass(slots=True)
+class _Flight:
+    """An epoch between `feed` and its answer."""
+
+    number: int
+    scan: bytes | None = None
+    exhausted: Sequence[Exhausted] = ()
+    alerts: list[Alert] = field(default_factory=list)
+    waiting: int = 0
+
+
+class WorkersDriver:
+    """Satisfies `Driver`. Every worker opens the source by itself with `open_source`.
+
+    Raises (from any method):
+        ProcessDiedError: if a worker died.
+    """
+
+    def __init__(self, spec: EngineSpec, open_source: Open, workers: int) -> None:
+        self.fuel: Counter[str] = Counter()
+        self.evaluations = 0
+        self._flights: deque[_Flight] = deque()
+        self._fed = 0  # flights, from the left, whose scan has been sent to the matchers
+        self._turn = 0
+        self._children = [
+            Child(f"engine worker {k + 1} of {workers}", serve, open_source, spec, k, workers) for k in range(workers)
+        ]
+
+    @property
+    def pids(self) -> list[int]:
+        """Process ids of the workers."""
+        return [child.pid for child in self._children]
+
+    def feed(self, epoch: Epoch, *, skip: bool = False) -> list[Answer]:
+        """Give the next epoch to a worker; waits while too many are in flight."""
+        answers: list[Answer] = []
+        while len(self._flights) >= _WINDOW * len(self._children):
+            answers += self._advance(None)
+        self._children[self._turn].send(("skip" if skip else "scan", epoch.number))
+        self._turn = (self._turn + 1) % len(self._children)
+        self._flights.append(_Flight(epoch.number))
+        return answers + self.ready()
+
+    def ready(self) -> list[Answer]:
+        """Return the answers that are there."""
+        return self._advance(0)
+
+    def flush(self) -> list[Answer]:
+        """Wait for every answer."""
+        answers: list[Answer] = []
+        while self._flights:
+            answers += self._advance(None)
+        return answers
+
+    def finish(self, end: End) -> list[Answer]:
+        """Wait for every answer, then for what the end resolves."""
+        answers = self.flush()
+        last = _Flight(-1, scan=b"", waiting=len(self._children))
+        self._flights.append(last)
+        self._fed = 1
+        for child in self._children:
+            child.send(("finish", end))
+        while self._flights:
+            answers += self._advance(None)
+        return answers
+
+    def handles(self) -> Sequence[Any]:
+        """Return the workers' sockets."""
+        return [child.connection for child in self._children]
+
+    def close(self) -> None:
+        """Stop the workers."""
+        for child in self._children:
+            child.close()
+
+    def _advance(self, timeout: float | None) -> list[Answer]:
+        """Take what the workers have sent, pass scans on in epoch order, return finished answers."""
+        for connection in wait(self.handles(), timeout):
+            child = next(c for c in self._children if c.connection is connection)
+            self._take(child.recv())
+        self._pass_on()
+        answers: list[Answer] = []
+        while self._fed and not self._flights[0].waiting:
+            done = self._flights.popleft()
+            self._fed -= 1
+            answers.append(Answer(done.number, sorted(done.alerts, key=lambda a: a.sort_key), done.exhausted))
+        return answers
+
+    def _take(self, message: tuple[Any, ...]) -> None:
+        flight = next(f for f in self._flights if f.number == message[1])
+        if message[0] == "scan":
+            fuel, evaluations, flight.exhausted = message[2]
+            self._count(fuel, evaluations)
+            flight.scan = message[3]
+        else:
+            flight.alerts += message[2]
+            flight.waiting -= 1
+
+    def _count(self, fuel: Mapping[str, int], evaluations: int) -> None:
+        self.fuel.update(fuel)
+        self.evaluations += evaluations
+
+    def _pass_on(self) -> None:
+        while self._fed < len(self._flights) and self._flights[self._fed].scan is not None:
+            flight = self._flights[self._fed]
+            for child in self._children:
+                child.send(("feed", flight.number, flight.scan))
+            flight.scan = b""
+            flight.waiting = len(self._children)
+            self._fed += 1

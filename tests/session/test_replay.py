@@ -1,0 +1,69 @@
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kestrel_lab.schema.alert import PackUse, Skip, alert_digest
+from kestrel_lab.schema.errors import UsageError
+from kestrel_lab.session.replay import replay
+from tests.session.scenario import memory, pack
+
+WORLD = memory()
+PACK = pack()
+WHOLE = replay(WORLD, PACK)
+
+
+def test_finds_what_was_planted():
+    assert {a.rule_id for a in WHOLE.alerts} == {"drop-and-run", "connect-4444", "interactive-shell", "script-deleted"}
+    assert WHOLE.digest == alert_digest(WHOLE.alerts)
+    assert WHOLE.events == sum(e.rows for e in WORLD.stored)
+    assert WHOLE.epochs == len(WORLD.stored)
+    assert WHOLE.fuel_total > 0
+    assert WHOLE.evaluations > 0
+    assert [a.sort_key for a in WHOLE.alerts] == sorted(a.sort_key for a in WHOLE.alerts)
+
+
+def test_modes_agree_on_alerts_and_fuel():
+    live = replay(WORLD, PACK, mode="live")
+    assert (live.digest, live.fuel, live.evaluations) == (WHOLE.digest, WHOLE.fuel, WHOLE.evaluations)
+
+
+@settings(max_examples=20, deadline=None)
+@given(first=st.integers(1, 420), length=st.integers(0, 200))
+def test_a_window_filters_output_and_nothing_else(first: int, length: int):
+    part = replay(WORLD, PACK, first_id=first, last_id=first + length)
+    assert part.alerts == [a for a in WHOLE.alerts if first <= a.last_event_id <= first + length]
+    assert (part.fuel, part.events) == (WHOLE.fuel, WHOLE.events)
+
+
+def test_a_window_in_time_is_wall_time():
+    middle = WHOLE.alerts[len(WHOLE.alerts) // 2].ts_wall_ns
+    before = replay(WORLD, PACK, to_ns=middle)
+    after = replay(WORLD, PACK, from_ns=middle + 1)
+    assert [*before.alerts, *after.alerts] == WHOLE.alerts
+    assert before.alerts[-1].ts_wall_ns == middle
+
+
+def test_alerts_are_told_as_they_come():
+    told = []
+    found = replay(WORLD, PACK, on_alert=told.append)
+    assert sorted(told, key=lambda a: a.sort_key) == found.alerts
+
+
+def test_skipped_epochs_raise_nothing_and_leave_later_ones_whole():
+    skip = Skip(3, 5, 49, 96, 0)
+    found = replay(WORLD, PACK, skips=[skip])
+    assert found.skipped == 3
+    events = [a for a in WHOLE.alerts if len(a.event_ids) == 1]
+    assert [a for a in found.alerts if len(a.event_ids) == 1] == [a for a in events if not 49 <= a.last_event_id <= 96]
+    assert not any(i is not None and 49 <= i <= 96 for a in found.alerts for i in a.event_ids)
+
+
+def test_a_schedule_says_from_where_the_pack_ran():
+    found = replay(WORLD, PACK, schedule=[PackUse(49, PACK.hash)])
+    assert found.skipped == 3
+    assert all(i is None or i >= 49 for a in found.alerts for i in a.event_ids)
+
+
+def test_a_schedule_of_another_pack_is_refused():
+    with pytest.raises(UsageError):
+        replay(WORLD, PACK, schedule=[PackUse(0, "other")])
