@@ -32,7 +32,8 @@ def document() -> str:
 
 def helps(command: click.Command, path: str, parent: click.Context | None = None) -> Iterator[tuple[str, str]]:
     """Yield (full name, help text) of a command and of everything below it."""
-    ctx = click.Context(command, info_name=command.name if parent else path, parent=parent, terminal_width=_WIDTH)
+    settings = {**command.context_settings, "terminal_width": _WIDTH}
+    ctx = click.Context(command, info_name=command.name if parent else path, parent=parent, **settings)
     yield path, command.get_help(ctx)
     if isinstance(command, click.Group):
         for name in command.list_commands(ctx):
@@ -50,9 +51,9 @@ def run(arguments: Sequence[str]) -> int:
     """Write docs/cli.md, or with `--check` say whether it is current; returns the exit code."""
     text = document()
     if "--check" not in arguments:
-        TARGET.write_text(text)
+        TARGET.write_text(text, encoding="utf-8")
         return 0
-    current = TARGET.exists() and TARGET.read_text() == text
+    current = TARGET.exists() and TARGET.read_text("utf-8") == text
     if not current:
         click.echo(f"{TARGET} is not what --help says: run python -m kestrel_lab.cli.docs", err=True)
     return 0 if current else 1

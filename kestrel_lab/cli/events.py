@@ -5,15 +5,20 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from kestrel_lab.cli import output, units
 from kestrel_lab.schema.access import Coded, Numbers, Text, python_values, resolve
+from kestrel_lab.schema.actions import BY_CODE, Action
 from kestrel_lab.schema.epoch import Array, Epoch, Rows, SourceInfo
 from kestrel_lab.schema.fields import FIELDS
 from kestrel_lab.schema.values import to_json
+
+if TYPE_CHECKING:
+    from kestrel_lab.recording import EpochRecord
 
 #: Raw 128-bit ids; the dump has them as hex under their ECS names.
 _RAW = {"kestrel.entity_id", "kestrel.parent.entity_id"}
@@ -28,6 +33,15 @@ class Range:
     last_id: int = 2**64 - 1
     from_ns: int = 0
     to_ns: int = 2**64 - 1
+
+    def touches(self, epoch: Epoch | EpochRecord) -> bool:
+        """Return whether an epoch may hold an event of the range."""
+        return (
+            epoch.last_event_id >= self.first_id
+            and epoch.first_event_id <= self.last_id
+            and epoch.ts_max_ns >= self.from_ns
+            and epoch.ts_min_ns <= self.to_ns
+        )
 
     def rows(self, data: Rows) -> npt.NDArray[np.integer]:
         """Return the row numbers of one table that lie inside."""
@@ -194,3 +208,12 @@ _TOLD = {
 
 def _cell(value: object) -> str:
     return output.printable(value) if isinstance(value, bytes) else str(value)
+
+
+def count_actions(epochs: Iterable[Epoch]) -> list[tuple[Action, int]]:
+    """Return how many events of each action there are, in code order; actions without any are left out."""
+    counts = np.zeros(256, np.int64)
+    for epoch in epochs:
+        for data in epoch.tables.values():
+            counts += np.bincount(data.column("action"), minlength=256)
+    return [(BY_CODE[code], int(counts[code])) for code in np.flatnonzero(counts).tolist()]

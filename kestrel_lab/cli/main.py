@@ -6,10 +6,9 @@ import errno
 import os
 import sys
 import traceback
-from collections.abc import Sequence
 from contextlib import suppress
 from importlib import import_module
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import click
 
@@ -57,30 +56,21 @@ class Cli(click.Group):
         command: click.Command = import_module(f"kestrel_lab.cli.commands.{COMMANDS[cmd_name]}").command
         return command
 
-    def main(
-        self,
-        args: Sequence[str] | None = None,
-        prog_name: str | None = None,
-        complete_var: str | None = None,
-        standalone_mode: bool = True,
-        **extra: Any,
-    ) -> NoReturn:
-        """Run a command and exit with its code."""
+    def invoke(self, ctx: click.Context) -> NoReturn:
+        """Run a command and exit with its code; whatever ends it early becomes a message and a code."""
         for stream in (sys.stdout, sys.stderr):
             # What a rule or an event holds may not fit the terminal's encoding; it must not end the program.
             getattr(stream, "reconfigure", lambda **_: None)(errors="backslashreplace")
-        sys.exit(_run(super().main, args, prog_name or "kestrel-lab", extra))
-
-
-def _run(click_main: Any, args: Sequence[str] | None, prog_name: str, extra: dict[str, Any]) -> int:
-    try:
-        result = click_main(args=args, prog_name=prog_name, standalone_mode=False, **extra)
-        sys.stdout.flush()
-        return result if isinstance(result, int) else ExitCode.OK
-    except Exception as error:
-        return _report(error)
-    except KeyboardInterrupt:
-        return ExitCode.INTERRUPTED
+        try:
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+        except click.exceptions.Exit:
+            raise
+        except KeyboardInterrupt:
+            ctx.exit(ExitCode.INTERRUPTED)
+        except Exception as error:
+            ctx.exit(_report(error))
+        ctx.exit(result if isinstance(result, int) else ExitCode.OK)
 
 
 def _report(error: Exception) -> int:
@@ -106,9 +96,9 @@ def _report(error: Exception) -> int:
 
 
 def _say(message: str, code: ExitCode) -> int:
-    from kestrel_lab.cli.output import printable
+    from kestrel_lab.cli.output import note
 
-    click.echo("error: " + "\n".join(printable(line) for line in message.split("\n")), err=True)
+    note(f"error: {message}")
     return code
 
 
@@ -118,7 +108,7 @@ def _silence_stdout() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-@click.group(cls=Cli, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group("kestrel-lab", cls=Cli, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="kestrel-lab", message="%(prog)s %(version)s")
 def main() -> None:
     """Record what the Linux kernel does, raise alerts as it happens, and replay it to the same alerts.

@@ -6,9 +6,12 @@ import json
 import sys
 import unicodedata
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
+
+if TYPE_CHECKING:
+    from kestrel_lab.recording import Damage
 
 Format = Literal["table", "ndjson"]
 
@@ -40,9 +43,20 @@ def emit(data: Mapping[str, Any]) -> None:
     click.echo(json_line(data), nl=False)
 
 
+def message(text: str) -> str:
+    """Return lines that are safe on a terminal; line ends and tabs stay, so that a caret stands under its column."""
+    return "\n".join("\t".join(printable(part) for part in line.split("\t")) for line in text.split("\n"))
+
+
 def note(text: str) -> None:
-    """Write words to stderr."""
-    click.echo(text, err=True)
+    """Write words to stderr, made safe for a terminal."""
+    click.echo(message(text), err=True)
+
+
+def note_damage(damage: Sequence[Damage]) -> None:
+    """Name on stderr each part of a recording that could not be read."""
+    for part in damage:
+        note(f"damaged: {part.where}: {part.reason}")
 
 
 def table(columns: Sequence[str], rows: Sequence[Row], *, right: Sequence[str] = (), title: str = "") -> None:

@@ -20,6 +20,11 @@ def size(number: float) -> str:
     return f"{number:.1f} {_SIZES[step]}" if step else f"{number:.0f} B"
 
 
+def rate(number: int, seconds: float) -> str:
+    """Return a number per second: 1,234; a dash for no time at all."""
+    return f"{number / seconds:,.0f}" if seconds > 0 else "-"
+
+
 def seconds(ns: int) -> str:
     """Return nanoseconds as seconds: 12.345 s."""
     return f"{ns / 1e9:.3f} s"

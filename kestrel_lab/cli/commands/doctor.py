@@ -2,37 +2,50 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
 import click
 
 from kestrel_lab.cli import output
 from kestrel_lab.cli.options import format_option
 from kestrel_lab.schema.errors import ExitCode
 
+if TYPE_CHECKING:
+    from kestrel_lab.capture import Check
+
 
 @click.command("doctor")
 @format_option()
 def command(fmt: output.Format) -> int:
-    """Say what this machine can record, what is missing, and the command that mends it.
+    """Say what this machine lacks for recording, and what mends it.
 
-    Nothing is changed. Exit code 0 when recording works, 1 when something is missing.
+    Changes nothing. Exit code 0 when recording works, 1 when something that it needs is missing.
 
     \b
     Examples:
       sudo kestrel-lab doctor
       kestrel-lab doctor --format ndjson | jq 'select(.ok | not)'
     """
-    from kestrel_lab.capture.probe import probe
+    from kestrel_lab.capture import probe
 
-    checks = tuple(probe())
+    checks = probe()
     if fmt == "ndjson":
         for check in checks:
-            output.emit(
-                {"name": check.name, "ok": check.ok, "found": check.found, "costs": check.costs, "mend": check.mend}
-            )
+            output.emit(asdict(check))
     else:
-        rows = [(check.name, "ok" if check.ok else "missing", check.found) for check in checks]
-        output.table(("requirement", "state", "found"), rows)
-        for check in checks:
-            if not check.ok:
-                output.facts([("costs", check.costs), ("mend", check.mend)], title=f"\n{check.name}")
-    return ExitCode.OK if all(check.ok for check in checks) else ExitCode.FINDINGS
+        _show(checks)
+    return ExitCode.OK if all(check.ok or not check.needed for check in checks) else ExitCode.FINDINGS
+
+
+def _show(checks: list[Check]) -> None:
+    output.table(("requirement", "state", "found"), [(check.name, _state(check), check.found) for check in checks])
+    for check in checks:
+        if not check.ok:
+            output.facts([("costs", check.costs), ("mend", check.mend)], title=f"\n{check.name}")
+
+
+def _state(check: Check) -> str:
+    if check.ok:
+        return "ok"
+    return "missing" if check.needed else "optional"

@@ -1,0 +1,52 @@
+"""`kestrel-lab diff`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from kestrel_lab.cli import output
+from kestrel_lab.cli.options import RECORDING, format_option, rules_option
+from kestrel_lab.schema.errors import ExitCode
+
+if TYPE_CHECKING:
+    from kestrel_lab.session import Diff
+
+
+@click.command("diff")
+@click.argument("recording", type=RECORDING)
+@click.argument("other", type=RECORDING, required=False)
+@rules_option("Compare the live alerts with these rules, replayed; repeatable.  [default: the pack that ran live]")
+@format_option()
+def command(recording: Path, other: Path | None, rules: tuple[Path, ...], fmt: output.Format) -> int:
+    """Compare live alerts with a replay, or two recordings.
+
+    Every difference is missing, extra or changed, and carries its cause: a rule edited, the engine's lag, a damaged
+    range. A proved cause is one that a replay without it, and nothing else changed, made appear or vanish. Exit code
+    0 when all alerts are the same, 1 when not.
+
+    \b
+    Examples:
+      kestrel-lab diff case.krec
+      kestrel-lab diff case.krec --rules ./edited-rules
+      kestrel-lab diff monday.krec tuesday.krec --format ndjson
+    """
+    if other is not None and rules:
+        raise click.UsageError("give a second recording or --rules, not both.")
+    from kestrel_lab.cli.differences import show
+    from kestrel_lab.engine import load_pack
+    from kestrel_lab.recording import open_recording
+    from kestrel_lab.session import diff_recordings, diff_rules
+
+    if other is not None:
+        found = diff_recordings(open_recording(recording), open_recording(other))
+    else:
+        found = diff_rules(open_recording(recording), load_pack(rules) if rules else None)
+    show(found, fmt)
+    return _exit_code(found)
+
+
+def _exit_code(found: Diff) -> int:
+    return ExitCode.OK if found.equal else ExitCode.FINDINGS

@@ -1,0 +1,82 @@
+"""`kestrel-lab rules`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from kestrel_lab.cli import output
+from kestrel_lab.cli.options import format_option
+from kestrel_lab.schema.errors import ExitCode
+
+if TYPE_CHECKING:
+    from kestrel_lab.engine import RuleCheck
+
+
+@click.group("rules")
+def command() -> None:
+    """Check rules.
+
+    A rule is a TOML file in the layout of Elastic's public rule repository.
+
+    \b
+    Examples:
+      kestrel-lab rules check ./rules
+    """
+
+
+@command.command("check")
+@click.argument("paths", type=click.Path(exists=True, path_type=Path), nargs=-1, required=True, metavar="PATH...")
+@format_option()
+def check(paths: tuple[Path, ...], fmt: output.Format) -> int:
+    """Compile every rule of PATH, files or folders, and say what is wrong.
+
+    An error names file, line and column. A rule in a language that the engine does not run is listed and is no error.
+    `unavailable` are fields that no event the rule looks at can have. Exit code 2 if any rule is wrong.
+
+    \b
+    Examples:
+      kestrel-lab rules check ./rules
+      kestrel-lab rules check new.toml --format ndjson | jq -r .error
+    """
+    from kestrel_lab.engine import check_pack
+
+    checks = check_pack(paths)
+    if fmt == "ndjson":
+        for found in checks:
+            output.emit(check_json(found))
+    else:
+        _show(checks)
+    return ExitCode.OK if all(found.ok for found in checks) else ExitCode.USAGE
+
+
+def check_json(found: RuleCheck) -> dict[str, Any]:
+    """Return what is to be said of one rule as an ndjson object; `error` is null for a good one."""
+    return {
+        "path": found.path,
+        "rule_id": found.rule_id,
+        "name": found.name,
+        "language": found.language,
+        "ok": found.ok,
+        "error": found.error.render() if found.error else None,
+        "fields": list(found.fields),
+        "unavailable": list(found.unavailable),
+    }
+
+
+def _show(checks: list[RuleCheck]) -> None:
+    rows = [(_state(c), c.path, c.rule_id, c.language, c.name, " ".join(c.unavailable)) for c in checks]
+    output.table(("state", "file", "rule", "language", "name", "unavailable fields"), rows)
+    for found in checks:
+        if found.error is not None:
+            output.note(f"error: {found.error.render()}")
+    wrong = sum(not found.ok for found in checks)
+    output.note(f"{len(checks)} rules, {wrong} wrong")
+
+
+def _state(found: RuleCheck) -> str:
+    if not found.ok:
+        return "wrong"
+    return "ok" if found.rule is not None else "not run"

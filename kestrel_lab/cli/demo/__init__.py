@@ -1,0 +1,1 @@
+"""What `kestrel-lab demo` does, step by step."""
