@@ -11,7 +11,7 @@ ENGINE_VERSION = 1
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 _LAYERS = ("engine", "eql", "schema")
-_LIBRARIES = ("lark", "numpy", "pyahocorasick", "wasmtime")
+_LIBRARIES = ("lark", "lupa", "numpy", "pyahocorasick", "wasmtime")
 
 
 @cache
@@ -22,7 +22,7 @@ def engine_build() -> str:
         out.update(f"{name} {version(name)}\n".encode())
     for layer in _LAYERS:
         for path in sorted((_PACKAGE / layer).rglob("*")):
-            if path.suffix in (".py", ".lark"):
+            if path.suffix in (".py", ".lark", ".lua"):
                 data = path.read_bytes()
                 out.update(f"{path.relative_to(_PACKAGE).as_posix()} {len(data)}\n".encode() + data)
     return out.hexdigest()
