@@ -7,6 +7,8 @@ from kestrel_lab.recording.live import AlertLog, LiveLog
 from kestrel_lab.recording.opening import open_recording
 from kestrel_lab.recording.reader import Recording
 from kestrel_lab.recording.records import EpochRecord
+from kestrel_lab.recording.repair import repair
+from kestrel_lab.recording.verify import VerifyReport, verify
 from kestrel_lab.recording.writer import RecordingWriter
 
 __all__ = [
@@ -17,8 +19,11 @@ __all__ = [
     "LiveLog",
     "Recording",
     "RecordingWriter",
+    "VerifyReport",
     "follow",
     "open_recording",
     "pack",
+    "repair",
     "unpack",
+    "verify",
 ]

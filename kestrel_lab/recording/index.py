@@ -32,6 +32,7 @@ class JournalIndex:
 
     Attributes:
         records: every epoch, in order; `segments` the same by segment.
+        gaps: the gap map; `loose_gaps` are those that came with no epoch.
         holes: damage by the number of the epoch before which it lies (one past the last: at the end).
         damage: damaged lines that hide no epoch.
     """
@@ -42,6 +43,7 @@ class JournalIndex:
     seals: dict[int, SealRecord] = field(default_factory=dict)
     packs: list[PackRecord] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
+    loose_gaps: list[Gap] = field(default_factory=list)
     holes: dict[int, Damage] = field(default_factory=dict)
     damage: list[Damage] = field(default_factory=list)
     opened: dict[str, Any] | None = None
@@ -105,7 +107,9 @@ class JournalIndex:
             use = PackUse(record["from"], record["hash"], tuple(record["actions"]))
             self.packs.append(PackRecord(use, record["files"]))
         elif kind == "gaps":
-            self.gaps += gaps_from_json(record["gaps"])
+            found = gaps_from_json(record["gaps"])
+            self.gaps += found
+            self.loose_gaps += found
         elif kind == "missing":
             self._next = record["epochs"][1] + 1, record["ids"][1] + 1
         elif kind == "open":

@@ -36,6 +36,11 @@ def new_manifest(info: SourceInfo, facts: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def own_keys() -> frozenset[str]:
+    """Return the top-level keys that this version writes; all others are kept as they are found."""
+    return frozenset((*new_manifest(SourceInfo("", {}, ""), {}), "head", "ledger"))
+
+
 def pinned_hashes(manifest: Mapping[str, Any]) -> dict[str, str]:
     """Return the hash of each pinned section's canonical JSON."""
     return {name: long_hash(canonical(manifest.get(name))) for name in PINNED}

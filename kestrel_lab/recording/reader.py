@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from kestrel_lab.recording.damage import Damage, damage_of
 from kestrel_lab.recording.files import is_locked
-from kestrel_lab.recording.index import JournalIndex
+from kestrel_lab.recording.index import JournalIndex, PackRecord
 from kestrel_lab.recording.layout import LOCK, PACKS, long_hash
 from kestrel_lab.recording.live import LiveLog, read_live
 from kestrel_lab.recording.manifest import pinned_hashes, read_manifest, source_info
@@ -74,8 +74,8 @@ class Recording:
     @property
     def ledger(self) -> Ledger | None:
         """The ledger, written at close; None if the recording is cut or growing."""
-        closed = self.journal.closed
-        return None if closed is None else Ledger(**closed["ledger"])
+        words = (self.journal.closed or {}).get("ledger")
+        return None if words is None else Ledger(**words)
 
     @property
     def segment_hashes(self) -> list[str]:
@@ -102,7 +102,7 @@ class Recording:
         Raises:
             DamagedError: if a file of a pack is missing or not what was stored.
         """
-        return [(pack.use, self._pack_files(pack.use.pack_hash, pack.files)) for pack in self.journal.packs]
+        return [(pack.use, self.pack_files(pack)) for pack in self.journal.packs]
 
     @property
     def live_alerts(self) -> list[Alert]:
@@ -142,6 +142,25 @@ class Recording:
             out.append(f"seals of segments {', '.join(map(str, unsealed))}: their streams are read instead")
         if self.journal.torn:
             out.append(f"{self.journal.torn} bytes at the journal's end that belong to no committed epoch")
+        return out
+
+    def pack_files(self, pack: PackRecord) -> dict[str, bytes]:
+        """Return the files of one pack.
+
+        Raises:
+            DamagedError: if one is missing or not what was stored.
+        """
+        folder = self.root / PACKS / safe_name(pack.use.pack_hash)
+        out = {}
+        for name, digest in pack.files.items():
+            path = folder / safe_name(name)
+            data = path.read_bytes() if path.is_file() else None
+            if data is None or long_hash(data) != digest:
+                raise DamagedError(
+                    f"file {name} of pack {pack.use.pack_hash} {'is missing' if data is None else 'is damaged'}",
+                    where=str(self.path), do="give the rules with --rules",
+                )  # fmt: skip
+            out[name] = data
         return out
 
     def epochs(self, start: int = 0, *, on_damage: Literal["raise", "skip"] = "raise") -> Iterator[Epoch]:
@@ -216,15 +235,3 @@ class Recording:
                     f"the manifest's section {section!r} is not what was recorded", where=str(self.path),
                     do="restore manifest.json from a copy of the recording",
                 )  # fmt: skip
-
-    def _pack_files(self, pack: str, files: Mapping[str, str]) -> dict[str, bytes]:
-        out = {}
-        for name, digest in files.items():
-            path = self.root / PACKS / safe_name(pack) / safe_name(name)
-            data = path.read_bytes() if path.is_file() else None
-            if data is None or long_hash(data) != digest:
-                what = "is missing" if data is None else "is not what was stored"
-                raise DamagedError(f"file {name} of pack {pack} {what}", where=str(self.path),
-                                   do="give the rules with --rules")  # fmt: skip
-            out[name] = data
-        return out

@@ -6,16 +6,14 @@ import shutil
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-
-import pyarrow as pa
 
 from kestrel_lab.recording.journal import JournalWriter
 from kestrel_lab.recording.layout import sealed_folder
 from kestrel_lab.recording.opened import OpenSegment
 from kestrel_lab.recording.records import SealRecord
 from kestrel_lab.recording.seal import Sealing, seal_segment
-from kestrel_lab.recording.streams import BrokenPartError
 from kestrel_lab.schema.errors import LimitError
 
 _SYNC_SECONDS = 1.0
@@ -68,7 +66,9 @@ class Sealer:
                 self._seal(segment)
             elif self._journal.length != synced:
                 synced = self._journal.length
-                self._journal.sync()
+                # A disk that fails here fails again at the next seal or at close, where somebody is told.
+                with suppress(LimitError, OSError):
+                    self._journal.sync()
 
     def _seal(self, segment: OpenSegment) -> None:
         segment.close()
@@ -76,12 +76,12 @@ class Sealer:
         try:
             record = seal_segment(work, self.previous, self._journal.state())
             self._commit(record)
-        except (LimitError, BrokenPartError, OSError, pa.ArrowException) as error:
+        except Exception as error:  # whatever it is, the streams are whole and recording goes on
             self.failed.append((segment, str(error)))
             return
         self.previous = record.hash
         # Only now do the streams count for nothing.
-        shutil.rmtree(segment.folder)
+        shutil.rmtree(segment.folder, ignore_errors=True)
         with self._wake:
             self.open_bytes -= segment.size
         self._on_seal(record)

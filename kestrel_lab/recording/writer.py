@@ -8,6 +8,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal
 
 from kestrel_lab.recording.files import RecorderLock, disk_limits, is_locked, sync_folder, write_file
@@ -24,12 +25,14 @@ from kestrel_lab.schema.epoch import Epoch, Gap, Ledger, SourceInfo
 from kestrel_lab.schema.errors import LimitError, UsageError
 from kestrel_lab.schema.lock import schema_lock
 
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+
 
 class RecordingWriter:
     """Writes `NAME.krec/`. Use from one thread; sealing happens in another one of its own."""
 
     def __init__(
-        self, path: Path, info: SourceInfo, facts: Mapping[str, Any] = {}, *, keep: Mapping[str, Any] = {}
+        self, path: Path, info: SourceInfo, facts: Mapping[str, Any] = _NOTHING, *, keep: Mapping[str, Any] = _NOTHING
     ) -> None:
         """Make the folder, mode 0700, and take the recorder's lock.
 
@@ -44,7 +47,7 @@ class RecordingWriter:
         self.path = path
         _make_folder(path)
         self._lock = RecorderLock(path / LOCK)
-        self._manifest = dict(keep) | new_manifest(info, facts)
+        self._manifest = json.loads(json.dumps(dict(keep) | new_manifest(info, facts)))
         self._manifest_lock = threading.Lock()
         try:
             self._reserve = Reserve(path / RESERVE)
@@ -121,10 +124,11 @@ class RecordingWriter:
         """Say that epochs (inclusive) were there and are not in this copy."""
         self._journal.append({"k": "missing", "epochs": epochs, "ids": event_ids, "why": reason})
 
-    def close(self, ledger: Ledger, *, end: Literal["sealed", "cut"] = "sealed") -> str:
+    def close(self, ledger: Ledger | None, *, end: Literal["sealed", "cut"] = "sealed") -> str:
         """Seal what is open, write the ledger, end the recording and return its head hash (hex).
 
         Args:
+            ledger: None only for a copy of a recording that never had one.
             end: `cut` for a copy of a recording whose own end was cut.
 
         Raises:
@@ -134,14 +138,15 @@ class RecordingWriter:
         self._sealer.finish()
         self._reserve.remove()
         self._sealer.retry()
+        words = None if ledger is None else asdict(ledger)
         try:
             self._journal.append({
-                "k": "close", "end": end, "ledger": asdict(ledger), "seal": self._sealer.previous,
+                "k": "close", "end": end, "ledger": words, "seal": self._sealer.previous,
                 "journal": list(self._journal.state()),
             })  # fmt: skip
             self._journal.sync()
             head = self._journal.state()[1]
-            self._update_manifest(complete=end == "sealed", head=head, ledger=asdict(ledger))
+            self._update_manifest(complete=end == "sealed", head=head, ledger=words)
         finally:
             self._journal.close()
             self._lock.release()
