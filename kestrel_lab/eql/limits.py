@@ -4,4 +4,5 @@ from __future__ import annotations
 
 MAX_BYTES = 1 << 20  #: of source, UTF-8
 MAX_ITEMS = 20_000  #: of one list
+MAX_TESTS = 8_192  #: different text tests of a program
 MAX_DEPTH = 200  #: of nesting, parentheses and `not` included

@@ -7,7 +7,8 @@ from kestrel_lab.eql.check import check_condition
 from kestrel_lab.eql.errors import QueryError
 from kestrel_lab.eql.fields import Scope
 from kestrel_lab.eql.interest import actions_of, required_tests
-from kestrel_lab.eql.ir import Program, Stage
+from kestrel_lab.eql.ir import Program, Stage, TextLeaf, leaves
+from kestrel_lab.eql.limits import MAX_TESTS
 from kestrel_lab.schema.types import EqlType, Field
 
 _Keys = list[tuple[ast.Name, Field | None]]
@@ -19,8 +20,18 @@ def check_query(query: ast.Query, scope: Scope) -> Program:
     Raises:
         QueryError: for an unknown field, a type error, or what is not supported.
     """
-    if isinstance(query, ast.Filter):
-        return Program("event", (_stage(query, scope, []),), None, None, frozenset(scope.used))
+    program = _event(query, scope) if isinstance(query, ast.Filter) else _sequence(query, scope)
+    found = (leaf for stage in program.all_stages for leaf in leaves(stage.expr))
+    if len({leaf.test for leaf in found if isinstance(leaf, TextLeaf)}) > MAX_TESTS:
+        raise QueryError(query.pos, f"the query has more than {MAX_TESTS:,} different tests", "split the rule")
+    return program
+
+
+def _event(query: ast.Filter, scope: Scope) -> Program:
+    return Program("event", (_stage(query, scope, []),), None, None, frozenset(scope.used))
+
+
+def _sequence(query: ast.Sequence, scope: Scope) -> Program:
     if len(query.items) < 2:
         raise QueryError(query.pos, "a sequence needs at least two items", "one item alone is an event query")
     items = query.items if query.until is None else (*query.items, query.until)
@@ -54,7 +65,7 @@ def _keys(nodes: tuple[ast.Node, ...], scope: Scope) -> _Keys:
 
 def _check_keys(item: ast.Item, own: _Keys, first: _Keys) -> None:
     if len(own) != len(first):
-        raise QueryError(item.pos, f"this item has {len(own)} join keys, the first has {len(first)}",
+        raise QueryError(item.pos, f"number of join keys: {len(own)} in this item, {len(first)} in the first",
                     "every item needs the same number")  # fmt: skip
     for (name, field), (_, other) in zip(own, first, strict=True):
         if field is not None and other is not None and _kind(field) != _kind(other):

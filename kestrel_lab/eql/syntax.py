@@ -66,7 +66,7 @@ def _slip(text: str, token: Token, offset: int) -> str:
     word = str(token)
     if token.type == "EQUAL":
         return "to compare, write `==`"
-    if token.type == "PIPE" and text.startswith("||", offset):
+    if word == "|" and text.endswith("|", 0, offset):
         return "write `or`"
     if word.lower() in ("and", "or", "not", "in", "like", "where", "by") and word != word.lower():
         return f"keywords are lower case: `{word.lower()}`"
@@ -74,7 +74,7 @@ def _slip(text: str, token: Token, offset: int) -> str:
         return f"write `not field {word} ...`"
     if word == ">" and text.endswith("<", 0, offset):
         return "write `!=`"
-    if token.type == "SLASH" and text.startswith("/*", offset):
+    if word in "/*" and "/*" in text[max(0, offset - 1) : offset + 2]:
         return "close the comment with `*/`"
     if before in (["in"], ["in~"]):
         return "`in` takes a list in parentheses"

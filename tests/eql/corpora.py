@@ -1,0 +1,17 @@
+"""Where test material written by others lies, beside the checkout; tests skip with words where it does not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+_FOLDER = Path(__file__).resolve().parents[2].parent / "shared" / "corpora"
+
+
+def corpus(name: str) -> Path:
+    """Return a file or folder of the corpora, or skip the test."""
+    path = _FOLDER / name
+    if not path.exists():
+        pytest.skip(f"{name} is not part of the project and not at ../shared/corpora")
+    return path

@@ -1,0 +1,235 @@
+"""EQL by definition: slow, obvious, and independent of the compiler behind its parser.
+
+An event is a dict: field name to bytes, int, float, bool, tuple of bytes, or None; absent is missing. It also has
+`event.sequence` (the event_id) and `ts` (boot time, ns).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import itertools
+import operator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from kestrel_lab.eql import ast
+from kestrel_lab.eql.parse import parse
+from kestrel_lab.schema.access import python_values, resolve
+from kestrel_lab.schema.epoch import EpochSource
+from kestrel_lab.schema.fields import BY_FIELD_NAME, FIELDS
+from kestrel_lab.schema.types import EqlType
+
+Event = Mapping[str, Any]
+Key = tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Match:
+    """What a query found: the events, and the join key they share."""
+
+    event_ids: tuple[int, ...]
+    key: Key = ()
+
+
+def run(text: str, events: Sequence[Event]) -> list[Match]:
+    """Return what a query finds in events in event_id order, in the order of the last events."""
+    query = parse(text)
+    if isinstance(query, ast.Filter):
+        return [Match((e["event.sequence"],)) for e in events if passes(query, e)]
+    return _Sequences(query).run(events)
+
+
+def events_of(source: EpochSource) -> list[dict[str, Any]]:
+    """Return the events of a source as dicts with every field of the schema, in event_id order."""
+    out: list[dict[str, Any]] = []
+    for epoch in source.epochs():
+        for table, rows in epoch.tables.items():
+            part: list[dict[str, Any]] = [{"ts": int(ts)} for ts in rows.column("ts_boot_ns")]
+            for entry in FIELDS:
+                for event, value in zip(
+                    part, python_values(resolve(source.info, epoch, table, entry.name)), strict=True
+                ):
+                    event[entry.name] = value
+            out += part
+    return sorted(out, key=lambda e: e["event.sequence"])
+
+
+# one event
+
+
+def passes(query: ast.Filter, event: Event) -> bool:
+    """Return whether an event is of the category and satisfies the condition."""
+    if query.category is not None and query.category.encode() not in (event.get("event.category") or ()):
+        return False
+    return holds(query.condition, event)
+
+
+def holds(node: ast.Node, event: Event) -> bool:
+    """A condition as a filter sees it: a leaf on a missing value is false; `not` and `!=` are plain negation."""
+    if isinstance(node, ast.Not):
+        return not holds(node.item, event)
+    if isinstance(node, ast.Junction):
+        return (all if node.op == "and" else any)(holds(item, event) for item in node.items)
+    if isinstance(node, ast.Compare) and node.op == "!=":
+        return value(ast.Compare(node.pos, "==", node.left, node.right), event) is not True
+    if isinstance(node, ast.Match) and node.negated:
+        return value(ast.Match(node.pos, node.kind, False, node.left, node.items), event) is not True
+    return value(node, event) is True
+
+
+def value(node: ast.Node, event: Event) -> Any:
+    """A value as an operand sees it: null makes null. Strings are bytes; an array is a tuple."""
+    if isinstance(node, ast.Literal):
+        return node.value.encode() if isinstance(node.value, str) else node.value
+    if isinstance(node, ast.Name):
+        return present(event.get(node.name))
+    if isinstance(node, ast.Not):
+        return negated(value(node.item, event))
+    if isinstance(node, ast.Junction):
+        found = [value(item, event) for item in node.items]
+        decided = node.op == "or"
+        return decided if decided in found else None if None in found else not decided
+    if isinstance(node, ast.Compare):
+        return compared(node, event)
+    if isinstance(node, ast.Match):
+        return matched(node, event)
+    raise NotImplementedError(type(node).__name__)
+
+
+def present(found: Any) -> Any:
+    """Return null for an empty array and for one of nulls only."""
+    if isinstance(found, tuple | list):
+        return tuple(v for v in found if v is not None) or None
+    return found
+
+
+def negated(found: bool | None) -> bool | None:
+    return None if found is None else not found
+
+
+def each(found: Any) -> tuple[Any, ...]:
+    return found if isinstance(found, tuple) else (found,)
+
+
+def compared(node: ast.Compare, event: Event) -> bool | None:
+    if node.op == "!=":
+        return negated(compared(ast.Compare(node.pos, "==", node.left, node.right), event))
+    left, right = value(node.left, event), value(node.right, event)
+    if any(isinstance(side, ast.Literal) and side.value is None for side in (node.left, node.right)):
+        return left is None and right is None
+    if left is None or right is None:
+        return None
+    same = same_address if is_address(node.left) or is_address(node.right) else operator.eq
+    compare = {"==": same, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}[node.op]
+    return any(compare(a, b) for a, b in itertools.product(each(left), each(right)))
+
+
+def is_address(node: ast.Node) -> bool:
+    known = BY_FIELD_NAME.get(node.name) if isinstance(node, ast.Name) else None
+    return known is not None and known.type is EqlType.IP
+
+
+def same_address(a: bytes, b: bytes) -> bool:
+    def packed(text: bytes) -> Any:
+        try:
+            found = ipaddress.ip_address(text.decode())
+        except ValueError:
+            return text
+        return getattr(found, "ipv4_mapped", None) or found
+
+    return bool(packed(a) == packed(b))
+
+
+def matched(node: ast.Match, event: Event) -> bool | None:
+    if node.negated:
+        return negated(matched(ast.Match(node.pos, node.kind, False, node.left, node.items), event))
+    if node.kind.startswith("regex"):
+        raise NotImplementedError(node.kind)
+    found = value(node.left, event)
+    if found is None:
+        return None
+    items = [value(item, event) for item in node.items]
+    same = same_address if is_address(node.left) else operator.eq
+    return any(match(node.kind, v, item, same) for v in each(found) for item in items)
+
+
+def match(kind: str, found: Any, item: Any, same: Callable[[Any, Any], bool]) -> bool:
+    if kind.endswith("~") or kind == ":":
+        found, item = (s.lower() if isinstance(s, bytes) else s for s in (found, item))
+    if kind in ("in", "in~"):
+        return same(found, item)
+    return glob(item.decode("utf-8", "surrogateescape"), found.decode("utf-8", "surrogateescape"))
+
+
+def glob(pattern: str, text: str) -> bool:
+    """`*` any run, `?` one character. `reach` is the set of lengths of text that the pattern so far can cover."""
+    reach = {0}
+    for char in pattern:
+        if char == "*":
+            reach = set(range(min(reach), len(text) + 1)) if reach else reach
+        else:
+            reach = {n + 1 for n in reach if n < len(text) and char in ("?", text[n])}
+    return len(text) in reach
+
+
+# sequences
+
+
+@dataclass
+class _Pending:
+    """A sequence that has matched some stages: its events and the event time of the first."""
+
+    ids: tuple[int, ...]
+    first_ns: int
+
+
+@dataclass
+class _Sequences:
+    query: ast.Sequence
+    pending: dict[tuple[Key, int], _Pending] = field(default_factory=dict)  # at most one for each key and stage
+    found: list[Match] = field(default_factory=list)
+
+    def run(self, events: Sequence[Event]) -> list[Match]:
+        now = 0
+        for event in events:
+            now = max(now, event["ts"])  # event time never goes back
+            self.step(event, now)
+        return self.found
+
+    def step(self, event: Event, now: int) -> None:
+        before = len(self.found)
+        for stage in reversed(range(len(self.query.items))):
+            item = self.query.items[stage]
+            if passes(item.filter, event):
+                for key in self.keys(item, event):
+                    self.match(stage, key, event["event.sequence"], now)
+        self.found[before:] = sorted(self.found[before:], key=lambda m: (m.event_ids, repr(m.key)))
+        until = self.query.until
+        if until is not None and passes(until.filter, event):
+            for key in self.keys(until, event):
+                for stage in range(len(self.query.items)):
+                    self.pending.pop((key, stage), None)
+
+    def match(self, stage: int, key: Key, event_id: int, now: int) -> None:
+        if stage == 0:
+            self.pending[key, 0] = _Pending((event_id,), now)
+            return
+        old = self.pending.pop((key, stage - 1), None)  # gone, even if it is then rejected
+        if old is None or (self.query.maxspan is not None and now - old.first_ns > self.query.maxspan):
+            return
+        new = _Pending((*old.ids, event_id), old.first_ns)
+        if stage == len(self.query.items) - 1:
+            self.found.append(Match(new.ids, key))
+        else:
+            self.pending[key, stage] = new
+
+    def keys(self, item: ast.Item, event: Event) -> Iterator[Key]:
+        """Yield the join keys of an event: a product where fields are arrays; none if a plain key is null."""
+        names = [name for name in (*self.query.by, *item.by) if isinstance(name, ast.Name)]
+        options = []
+        for name in names:
+            found = value(name, event)
+            distinct = list(dict.fromkeys(each(found)))
+            options.append(distinct if found is not None else [None] if name.optional else [])
+        yield from itertools.product(*options)

@@ -1,0 +1,52 @@
+"""Sizes: what is too large is refused in words, and nothing of the allowed size makes any pass fall over."""
+
+from __future__ import annotations
+
+import pytest
+
+from kestrel_lab.eql import compile_query, lower_wasm
+from kestrel_lab.schema.errors import RuleError
+from tests.eql.host import evaluate
+
+
+def refused(text: str) -> str:
+    with pytest.raises(RuleError) as caught:
+        compile_query(text)
+    return caught.value.what
+
+
+def test_limits_are_refused_by_name() -> None:
+    assert "larger than 1,048,576 bytes" in refused("any where true //" + "x" * (1 << 20))
+    assert "larger than 1,048,576 bytes" in refused("any where true //" + "\u20ac" * (1 << 19))
+    assert "more than 20,000 items" in refused(f"any where process.pid in ({'1,' * 20_000}1)")
+    assert "nests deeper than 200" in refused(f"any where {'(' * 250}true{')' * 250}")
+    assert "nests deeper than 200" in refused(f"any where {'not ' * 250}true")
+    assert "nests deeper than 200" in refused(f"any where {'(not ' * 100_000}true{')' * 100_000}")
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "(" * 190 + 'process.name == "a"' + ")" * 190,
+        "not " * 190 + 'process.name == "a"',
+        '(process.name == "a" or process.args == "b" and not ' * 48 + "process.pid == 1" + ")" * 48,
+        "((" * 60 + 'process.name == "a"' + ") == true) " * 60,
+        " and ".join(["(process.pid > 1 or process.pid < 0)"] * 5_000),
+    ],
+    ids=["parentheses", "not", "mixed", "compared", "wide"],
+)
+def test_what_is_allowed_compiles_and_runs(condition: str) -> None:
+    module = lower_wasm(compile_query(f"any where {condition}"))
+    evaluate(module, 0, [{"process.name": b"a", "process.pid": 1}], [0], pulley=True)
+
+
+def test_a_list_of_the_largest_size() -> None:
+    items = ", ".join(f'"w{n}*"' for n in range(20_000))
+    module = lower_wasm(compile_query(f"any where process.name : ({items})"))
+    assert module.slots[1].test is not None
+    assert len(module.slots[1].test.patterns) == 20_000
+
+
+def test_too_many_different_tests_are_refused() -> None:
+    text = " or ".join(f'process.name < "{n}"' for n in range(20_000))
+    assert "different tests" in refused(f"any where {text}")

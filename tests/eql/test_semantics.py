@@ -1,0 +1,184 @@
+"""One line of the language's definition a test, through compiler and module."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from kestrel_lab.eql import compile_query, lower_wasm
+from kestrel_lab.eql.parse import parse
+from tests.eql import naive
+from tests.eql.host import evaluate
+from tests.eql.strategies import FIELDS
+
+
+def hit(condition: str, **event: Any) -> bool:
+    """Return whether an event passes `any where condition`; `process_name=` stands for process.name."""
+    found = {name.replace("__", "_").replace("_", ".", 1): value for name, value in event.items()}
+    query = f"any where {condition}"
+    module = lower_wasm(compile_query(query, fields=FIELDS), FIELDS)
+    out = evaluate(module, 0, [found], [0]).hits == [0]
+    assert naive.passes(parse(query), found) is out  # type: ignore[arg-type]
+    return out
+
+
+CASES: list[tuple[str, dict[str, Any], bool]] = [
+    # case and wildcards
+    ('process.name == "Bash"', {"process_name": b"bash"}, False),
+    ('process.name in ("Bash")', {"process_name": b"bash"}, False),
+    ('process.name in~ ("Bash")', {"process_name": b"bASH"}, True),
+    ('process.name like "B*"', {"process_name": b"bash"}, False),
+    ('process.name like~ "B*"', {"process_name": b"bash"}, True),
+    ('process.name : "B*"', {"process_name": b"bash"}, True),
+    ('process.name : ("x", "BASH")', {"process_name": b"bash"}, True),
+    ('process.name == "b*"', {"process_name": b"bash"}, False),
+    ('process.name == "b*"', {"process_name": b"b*"}, True),
+    ('process.name in ("b*")', {"process_name": b"bash"}, False),
+    ('process.name like "bash*"', {"process_name": b"bash"}, True),
+    ('process.name like "as"', {"process_name": b"bash"}, False),
+    ('process.name like "/a/*"', {"process_name": b"/a/b/c"}, True),
+    ('process.name like "caf?"', {"process_name": "café".encode()}, True),
+    ('process.name like "a?"', {"process_name": b"a\xff"}, True),
+    ('process.name like """a\\*"""', {"process_name": b"a\\x"}, True),
+    ('process.name : "É"', {"process_name": "é".encode()}, False),
+    # order of strings
+    ('process.name < "b"', {"process_name": b"a"}, True),
+    ('process.name < "b"', {"process_name": b"B"}, True),
+    ('process.name >= "b"', {"process_name": b"b"}, True),
+    ('"b" > process.name', {"process_name": b"a"}, True),
+    ('process.name < "b"', {}, False),
+    # missing values and `not`
+    ('process.name == "a"', {}, False),
+    ('process.name != "a"', {}, True),
+    ('not process.name == "a"', {}, True),
+    ('not process.name in ("a")', {}, True),
+    ('process.name not in ("a")', {}, True),
+    ('not process.name : "a*"', {}, True),
+    ("process.pid > 5", {}, False),
+    ("not process.pid > 5", {}, True),
+    ("process.pid != 5", {}, True),
+    ("null == (process.pid > -1)", {}, True),
+    ("null == (process.pid > -1)", {"process_pid": 0}, False),
+    ("(process.pid > -1) != null", {"process_pid": -1}, True),
+    ("(process.pid > 5) == false", {"process_pid": 5}, True),
+    ("(process.pid > 5) == false", {}, False),
+    ("(process.pid > 5) != true", {}, True),
+    ('(process.pid > 5 and process.name == "a") == null', {"process_pid": 6}, True),
+    ('(process.pid > 5 and process.name == "a") == null', {"process_pid": 5}, False),
+    ('(process.pid > 5 or process.name == "a") == null', {"process_pid": 6}, False),
+    ("(not process.pid > 5) == null", {}, True),
+    ("process.name == null", {}, True),
+    ("process.name != null", {}, False),
+    ("process.name == null", {"process_name": b""}, False),
+    ("process.pid == null", {"process_pid": 0}, False),
+    ("null != process.pid", {"process_pid": 0}, True),
+    # several values
+    ('process.args == "-in" and process.args == "-out"', {"process_args": (b"-in", b"-out")}, True),
+    ('process.args : ("*n", "x")', {"process_args": (b"-in", b"-out")}, True),
+    ('not process.args == "-in"', {"process_args": (b"-in", b"-out")}, False),
+    ('process.args != "-in"', {"process_args": (b"-in", b"-out")}, False),
+    ('process.args > "b"', {"process_args": (b"a", b"c")}, True),
+    ("process.args == null", {"process_args": None}, True),
+    # optional fields
+    ("?no.such.field == null", {}, True),
+    ('?no.such.field == "a"', {}, False),
+    ('?no.such.field != "a"', {}, True),
+    ('?no.such.field : "*"', {}, False),
+    ("?no.such.field", {}, False),
+    ("not ?no.such.field", {}, True),
+    ('(?no.such.field == "a") == null', {}, True),
+    ("?process.pid == 5", {"process_pid": 5}, True),
+    # booleans
+    ("t.flag", {"t_flag": True}, True),
+    ("t.flag", {"t_flag": False}, False),
+    ("t.flag", {}, False),
+    ("not t.flag", {}, True),
+    ("t.flag == false", {}, False),
+    ("t.flag != true", {}, True),
+    # numbers, exactly
+    ("process.pid == 9223372036854775807", {"process_pid": 2**63 - 1}, True),
+    ("process.pid > 9223372036854775806", {"process_pid": 2**63 - 1}, True),
+    ("process.pid == -9223372036854775808", {"process_pid": -(2**63)}, True),
+    ("process.pid < 9223372036854775808", {"process_pid": 2**63 - 1}, True),
+    ("process.pid < 18446744073709551615", {}, False),
+    ("file.inode == 18446744073709551615", {"file_inode": 2**64 - 1}, True),
+    ("file.inode > 9223372036854775807", {"file_inode": 2**63}, True),
+    ("file.inode > -1", {"file_inode": 0}, True),
+    ("file.inode < 0", {"file_inode": 0}, False),
+    ("process.pid == 9007199254740992.0", {"process_pid": 2**53 + 1}, False),
+    ("process.pid > 9007199254740992.0", {"process_pid": 2**53 + 1}, True),
+    ("process.pid < 5.5", {"process_pid": 5}, True),
+    ("process.pid >= 4.5", {"process_pid": 5}, True),
+    ("process.pid == 4.5", {"process_pid": 4}, False),
+    ("process.pid != 4.5", {"process_pid": 4}, True),
+    ("process.pid < 1e300", {"process_pid": 4}, True),
+    ("t.float == 9007199254740993", {"t_float": 2.0**53}, False),
+    ("t.float < 9007199254740993", {"t_float": 2.0**53}, True),
+    ("t.float > 9007199254740993", {"t_float": 2.0**53 + 2}, True),
+    ("t.float == 0", {"t_float": -0.0}, True),
+    ("t.float != 0", {"t_float": float("nan")}, True),
+    ("process.pid in (1, 2.0, 3.5)", {"process_pid": 2}, True),
+    # addresses
+    ('source.ip == "0:0:0::1"', {"source_ip": b"::1"}, True),
+    ('source.ip != "::1"', {"source_ip": b"::1"}, False),
+    ('source.ip == "::ffff:10.0.0.1"', {"source_ip": b"10.0.0.1"}, True),
+    ('source.ip in ("10.0.0.2", "10.0.0.1")', {"source_ip": b"10.0.0.1"}, True),
+    # spelling
+    ('`process.name` == "a"', {"process_name": b"a"}, True),
+    ('process.`name` == "a"', {"process_name": b"a"}, True),
+    ('process.name == """C:\\x"y"""', {"process_name": b'C:\\x"y'}, True),
+    ('process.name == "\\u{e9}\\n\\"\\\\"', {"process_name": 'é\n"\\'.encode()}, True),
+    ('process.name /* c */ == // d\n "a"', {"process_name": b"a"}, True),
+    ('true or process.name == "a" and false', {}, True),
+    ('not process.name == "a" and true', {"process_name": b"b"}, True),
+    ("process.pid == -5", {"process_pid": -5}, True),
+    ("process.pid == +5", {"process_pid": 5}, True),
+    ("1 < 2", {}, True),
+    ('"a" == "b"', {}, False),
+    ("null == null", {}, True),
+]
+
+
+@pytest.mark.parametrize(("condition", "event", "want"), CASES, ids=[f"{c} {e}" for c, e, _ in CASES])
+def test_a_condition(condition: str, event: dict[str, Any], want: bool) -> None:
+    assert hit(condition, **event) is want
+
+
+def actions(query: str) -> set[int]:
+    return set(compile_query(query).stages[0].actions)
+
+
+def test_a_category_is_one_of_event_category() -> None:
+    assert actions("process where true") == {1, 2, 3}
+    assert actions('"process" where true') == {1, 2, 3}
+    assert actions("any where true") == {1, 2, 3, 10, 11, 12, 13, 20, 21, 22}
+    assert actions("authentication where true") == set()
+    assert actions("`network` where true") == {20, 21, 22}
+
+
+def test_until_by_and_maxspan() -> None:
+    program = compile_query(
+        "sequence by host.id with maxspan=1500ms [process where true] by process.entity_id "
+        "[file where true] by ?process.parent.entity_id until [any where true] by process.entity_id"
+    )
+    assert program.kind == "sequence"
+    assert program.maxspan_ns == 1_500_000_000
+    assert [s.by for s in program.all_stages] == [
+        ("host.id", "process.entity_id"),
+        ("host.id", "process.parent.entity_id"),
+        ("host.id", "process.entity_id"),
+    ]
+    assert [s.by_optional for s in program.stages] == [(False, False), (False, True)]
+    assert "process.parent.entity_id" in program.fields
+
+
+def test_a_key_that_exists_nowhere_joins_everything() -> None:
+    program = compile_query("sequence by ?no.such, process.pid [any where true] [any where true]")
+    assert [s.by for s in program.stages] == [("process.pid",), ("process.pid",)]
+
+
+@pytest.mark.parametrize(("span", "seconds"), [("1000ms", 1), ("2s", 2), ("3m", 180), ("1h", 3600), ("1d", 86400)])
+def test_units_of_maxspan(span: str, seconds: int) -> None:
+    program = compile_query(f"sequence with maxspan={span} [any where true] [any where true]")
+    assert program.maxspan_ns == seconds * 10**9
