@@ -13,8 +13,8 @@ from kestrel_lab.capture.config import CaptureConfig
 from kestrel_lab.capture.entities import Images, ImageTexts, Key, file_name
 from kestrel_lab.capture.intern import group
 from kestrel_lab.capture.order import Piece
-from kestrel_lab.capture.records import RINGS
-from kestrel_lab.capture.ring import Records
+from kestrel_lab.capture.records import HEAD, KINDS, RINGS
+from kestrel_lab.capture.ring import Records, Words
 from kestrel_lab.capture.tables import (
     EXEC,
     FORK,
@@ -29,6 +29,8 @@ from kestrel_lab.capture.tables import (
 from kestrel_lab.schema.build import ArrayRows, GrowingSegment
 from kestrel_lab.schema.epoch import Epoch, Gap
 from kestrel_lab.schema.fields import FLAG_LATE, FLAG_TRUNCATED_ARGS
+
+Index = npt.NDArray[np.intp]
 
 _TABLE_OF_RING = ["network" if r == "net" else "file" if r.startswith("file") else "process" for r in RINGS]
 _TABLES = ("process", "file", "network")
@@ -131,7 +133,7 @@ class EpochBuilder:
         self, name: str, raw: _Raw, rows: npt.NDArray[np.intp], first: int, entity: npt.NDArray[np.uint32]
     ) -> tuple[ArrayRows, bool]:
         flags = raw.flags[rows]
-        who = raw.who[rows]
+        who = raw.who if len(rows) == len(raw.ts) else raw.who[rows]
         action = raw.action[rows]
         columns: Columns
         valid: Valid
@@ -156,46 +158,64 @@ class EpochBuilder:
 
 
 class _Raw:
-    """The raw records of one epoch, in event order."""
+    """The raw records of one epoch: by ring, and what all have in common in event order."""
 
     def __init__(self, pieces: Sequence[Piece]) -> None:
-        self.ring = np.concatenate([p.run.ring[p.start : p.stop] for p in pieces])
-        rows = [p.run.row[p.start : p.stop] for p in pieces]
-        rings = [p.run.ring[p.start : p.stop] for p in pieces]
+        rings = [np.array([b.ring for b in p.run.blocks], np.uint8)[p.run.block[p.start : p.stop]] for p in pieces]
+        self.ring = np.concatenate(rings)
+        self.ts = np.concatenate([p.run.ts[p.start : p.stop] for p in pieces])
         self.records: dict[int, Records] = {}
-        self.positions: dict[int, npt.NDArray[np.intp]] = {}
+        self.positions: dict[int, Index] = {}
         self._row = np.empty(len(self.ring), np.intp)
-        for ring in np.unique(self.ring).tolist():
-            chosen = [p.run.records[ring][row[r == ring]] for p, row, r in zip(pieces, rows, rings, strict=True)
-                      if (r == ring).any()]  # fmt: skip
+        for ring in np.flatnonzero(np.bincount(self.ring)).tolist():
             at = np.flatnonzero(self.ring == ring)
-            self.records[ring] = chosen[0] if len(chosen) == 1 else np.concatenate(chosen)
             self.positions[ring] = at
             self._row[at] = np.arange(len(at))
-        self.ts = np.concatenate([p.run.ts[p.start : p.stop] for p in pieces])
-        head = self._gather()
+            self.records[ring] = KINDS[ring].view(_gather(pieces, ring, len(at)))
+        head = self._heads()
         self.who, self.action, self.cpu, self.flags = head["who"], head["action"], head["cpu"], head["flags"]
 
-    def _gather(self) -> Records:
-        heads = {ring: records["rec"]["head"] for ring, records in self.records.items()}
+    def _heads(self) -> Records:
+        heads = {ring: records["head"] for ring, records in self.records.items()}
         if len(heads) == 1:
             return next(iter(heads.values()))
-        out = np.empty(len(self.ring), next(iter(heads.values())).dtype)
+        out = np.empty(len(self.ring), HEAD)
         for ring, head in heads.items():
             out[self.positions[ring]] = head
         return out
 
     def record(self, at: int) -> Any:
         """Return the record of the event at a position."""
-        return self.records[int(self.ring[at])]["rec"][self._row[at]]
+        return self.records[int(self.ring[at])][self._row[at]]
 
-    def parts(self, table: str, rows: npt.NDArray[np.intp]) -> list[Part]:
+    def parts(self, table: str, rows: Index) -> list[Part]:
         """Return each ring's records of one table, with the table rows they go to; `rows` are its positions."""
         return [
             (records, np.searchsorted(rows, self.positions[ring]))
             for ring, records in self.records.items()
             if _TABLE_OF_RING[ring] == table
         ]
+
+
+def _gather(pieces: Sequence[Piece], ring: int, count: int) -> Words:
+    """Return one ring's records in event order, as wide as the widest block."""
+    blocks = [block.words.shape[1] for piece in pieces for block in piece.run.blocks if block.ring == ring]
+    out = np.zeros((count, max(blocks)), np.uint64)
+    at = 0
+    for piece in pieces:
+        block, row = piece.run.block[piece.start : piece.stop], piece.run.row[piece.start : piece.stop]
+        mine = [i for i, b in enumerate(piece.run.blocks) if b.ring == ring]
+        chosen = np.isin(block, mine) if len(mine) < len(piece.run.blocks) else np.ones(len(block), np.bool_)
+        block, row = block[chosen], row[chosen]
+        for i in mine:
+            words = piece.run.blocks[i].words
+            if len(mine) == 1:
+                out[at : at + len(row), : words.shape[1]] = np.take(words, row, axis=0)
+            else:
+                own = np.flatnonzero(block == i)
+                out[at + own, : words.shape[1]] = np.take(words, row[own], axis=0)
+        at += len(row)
+    return out
 
 
 def _key(who: Any) -> Key:

@@ -6,11 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from kestrel_lab.capture.program import Counts
 from kestrel_lab.capture.records import SOURCES
 from kestrel_lab.capture.ring import Records
 from kestrel_lab.schema.epoch import Gap, GapCause
+
+Stamps = npt.NDArray[np.uint64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,23 +48,22 @@ class Sequences:
         """Return the losses that a drain of one ring shows; `records` in ring order."""
         if not len(records):
             return []
-        head = records["rec"]["head"]
-        origin = head["cpu"].astype(np.int64) * len(SOURCES) + head["source"]
+        head = records["head"]
+        seq, ts = head["seq"], head["ts"]
+        origin = head["cpu"].astype(np.int32) * len(SOURCES) + head["source"]
         losses: list[Loss] = []
-        for value in np.unique(origin).tolist():
-            own = head[origin == value]
-            cpu, source = divmod(value, len(SOURCES))
-            self.received[SOURCES[source]] += len(own)
-            losses += self._follow(cpu, source, own)
+        for value in np.flatnonzero(np.bincount(origin)).tolist():
+            own = origin == value
+            losses += self._follow(*divmod(value, len(SOURCES)), seq[own], ts[own])
         return losses
 
-    def _follow(self, cpu: int, source: int, own: Records) -> list[Loss]:
+    def _follow(self, cpu: int, source: int, seq: Stamps, ts: Stamps) -> list[Loss]:
         last, last_ts = self._last.get((cpu, source), (0, self._start_ns))
-        seq, ts = own["seq"], own["ts"]
         self._last[cpu, source] = int(seq[-1]), int(ts[-1])
-        if int(seq[-1]) - last == len(own):
+        self.received[SOURCES[source]] += len(seq)
+        if int(seq[-1]) - last == len(seq):
             return []
-        before = np.concatenate([[np.uint64(last)], seq[:-1]])
+        before = np.concatenate([np.array([last], np.uint64), seq[:-1]])
         missing = seq - before - np.uint64(1)
         return [
             Loss("lost_ring", SOURCES[source], cpu, int(missing[i]), int(ts[i - 1]) if i else last_ts, int(ts[i]))

@@ -12,18 +12,30 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from kestrel_lab.capture.ring import Records
+from kestrel_lab.capture.records import KINDS
+from kestrel_lab.capture.ring import Words
 from kestrel_lab.schema.fields import FLAG_LATE
+
+Stamps = npt.NDArray[np.uint64]
+Index = npt.NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """The records of one drain of one ring."""
+
+    ring: int
+    words: Words
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Final events in order: `ring` and `row` say where each lies in `records`."""
+    """Final events in order: each is row `row` of the block `blocks[block]`."""
 
-    ts: npt.NDArray[np.uint64]
-    ring: npt.NDArray[np.uint8]
-    row: npt.NDArray[np.uint32]
-    records: Sequence[Records]
+    ts: Stamps
+    block: npt.NDArray[np.uint16]
+    row: Index
+    blocks: Sequence[Block]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,51 +47,58 @@ class Piece:
     stop: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """Rows of a block that are not final yet."""
+
+    block: Block
+    ts: Stamps
+    rows: Index
+
+
 class Order:
     """Collects drained records and gives them out in final order, in pieces of one epoch.
 
     Args:
-        sizes: bytes of a record, one a ring; what `epoch_bytes` counts.
-        epoch_ns, epoch_rows, epoch_bytes: when an epoch closes.
+        epoch_ns, epoch_rows, epoch_bytes: when an epoch closes; bytes of raw records, as copied.
     """
 
-    def __init__(self, sizes: Sequence[int], epoch_ns: int, epoch_rows: int, epoch_bytes: int) -> None:
-        self._sizes = np.array(sizes, np.int64)
+    def __init__(self, epoch_ns: int, epoch_rows: int, epoch_bytes: int) -> None:
         self._limits = epoch_ns, epoch_rows, epoch_bytes
-        self._waiting: list[list[Records]] = [[] for _ in sizes]
+        self._waiting: list[_Waiting] = []
         self._runs: list[Run] = []
         self._start = 0  # events of the first run that are gone already
         self._final_ns = 0
         self._last_ts = 0
 
-    def add(self, ring: int, records: Records) -> None:
+    def add(self, ring: int, words: Words) -> None:
         """Take the records of one drain of one ring."""
-        if len(records):
-            self._waiting[ring].append(records)
+        if len(words):
+            ts = np.ascontiguousarray(KINDS[ring].view(words)["head"]["ts"])
+            self._waiting.append(_Waiting(Block(ring, words), ts, np.arange(len(ts))))
 
     def advance(self, watermark_ns: int) -> None:
         """Declare every event up to `watermark_ns` final."""
         self._final_ns = max(self._final_ns, watermark_ns)
-        parts = [self._split(ring, watermark_ns) for ring in range(len(self._waiting))]
-        if any(len(part) for part in parts):
-            run = _merge(parts)
-            late = int(np.searchsorted(run.ts, self._last_ts, "left"))
-            for at in range(late):
-                run.records[run.ring[at]]["rec"]["head"]["flags"][run.row[at]] |= FLAG_LATE
-            self._last_ts = max(self._last_ts, int(run.ts[-1]))
-            self._runs.append(run)
+        final, rest = [], []
+        for part in self._waiting:
+            ready = part.ts <= watermark_ns
+            if ready.all():
+                final.append(part)
+                continue
+            rest.append(_Waiting(part.block, part.ts[~ready], part.rows[~ready]))
+            if ready.any():
+                final.append(_Waiting(part.block, part.ts[ready], part.rows[ready]))
+        self._waiting = rest
+        if final:
+            self._append(_merge(final))
 
-    def _split(self, ring: int, watermark_ns: int) -> Records:
-        waiting = self._waiting[ring]
-        if not waiting:
-            return np.empty(0, np.void)
-        records = waiting[0] if len(waiting) == 1 else np.concatenate(waiting)
-        final = records["rec"]["head"]["ts"] <= watermark_ns
-        if final.all():
-            self._waiting[ring] = []
-            return records
-        self._waiting[ring] = [records[~final]]
-        return records[final]
+    def _append(self, run: Run) -> None:
+        for at in range(int(np.searchsorted(run.ts, self._last_ts, "left"))):
+            block = run.blocks[run.block[at]]
+            KINDS[block.ring].view(block.words)["head"]["flags"][run.row[at]] |= FLAG_LATE
+        self._last_ts = max(self._last_ts, int(run.ts[-1]))
+        self._runs.append(run)
 
     def cut(self, *, flush: bool = False) -> list[Piece]:
         """Return the events of the next epoch that is closed, or nothing.
@@ -91,12 +110,12 @@ class Order:
             return []
         span, rows_left, bytes_left = self._limits
         deadline = int(self._runs[0].ts[self._start]) + span
-        pieces: list[Piece] = []
         closed = flush or self._final_ns >= deadline
+        pieces: list[Piece] = []
         for index, run in enumerate(self._runs):
             start = self._start if index == 0 else 0
             stop = min(int(np.searchsorted(run.ts, deadline, "left")), start + rows_left)
-            sizes = np.cumsum(self._sizes[run.ring[start:stop]])
+            sizes = np.cumsum(np.array([b.words.shape[1] * 8 for b in run.blocks])[run.block[start:stop]])
             stop = start + max(int(np.searchsorted(sizes, bytes_left, "right")), 0 if pieces else 1)
             if stop > start:
                 pieces.append(Piece(run, start, stop))
@@ -117,17 +136,16 @@ class Order:
         self._start = 0 if whole else last.stop
 
 
-def _merge(parts: Sequence[Records]) -> Run:
-    present = [(ring, part) for ring, part in enumerate(parts) if len(part)]
-    heads = [part["rec"]["head"] for _, part in present]
-    ts = np.concatenate([head["ts"] for head in heads])
-    ring = np.repeat([r for r, _ in present], [len(p) for _, p in present]).astype(np.uint8)
-    row = np.concatenate([np.arange(len(p), dtype=np.uint32) for _, p in present])
+def _merge(parts: Sequence[_Waiting]) -> Run:
+    ts = np.concatenate([part.ts for part in parts])
+    block = np.repeat(np.arange(len(parts), dtype=np.uint16), [len(part.rows) for part in parts])
+    row = np.concatenate([part.rows for part in parts])
     order = np.argsort(ts, kind="stable")
     ordered = ts[order]
     if (ordered[1:] == ordered[:-1]).any():
+        heads = [KINDS[part.block.ring].view(part.block.words)["head"][part.rows] for part in parts]
         cpu = np.concatenate([head["cpu"] for head in heads])
         seq = np.concatenate([head["seq"] for head in heads])
         order = np.lexsort((seq, cpu, ts))
         ordered = ts[order]
-    return Run(ordered, ring[order], row[order], parts)
+    return Run(ordered, block[order], row[order], [part.block for part in parts])

@@ -1,15 +1,18 @@
 """The raw records of `bpf/records.h` as NumPy dtypes, and the rings and sources they come through.
 
-A ring's dtype starts with the ring buffer's own 8-byte header; its top bit says that the record is still written.
-Text areas are views of 64-bit words, so that whole batches are masked and compared at once.
+Before each record lies the ring buffer's own 8-byte header; a bit of it says that the record is still being written.
+The text of file records is seen as 64-bit words, so that whole batches are masked and compared at once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 RECORD_VERSION = 1
 BUSY = 0x8000_0000
@@ -58,30 +61,63 @@ TASK = np.dtype([("start", "u8"), ("parent_start", "u8"), ("tgid", "u4"), ("pare
                  ("parent_exec_seq", "u4"), ("comm", "u1", 16)])  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RingKind:
-    """One ring: the dtype of its records (without the ring's header) and its default size in pages."""
+    """One ring: the dtype of its records (without the ring's header) and its default size in pages.
+
+    `lens` names the field with the lengths of what lies in `text`, the last field: only so much of it is copied.
+    """
 
     record: np.dtype[np.void]
     pages: int
+    lens: str = ""
 
     @property
-    def dtype(self) -> np.dtype[np.void]:
-        """The dtype of a record as it lies in the ring: header first, padded to 8 bytes."""
-        padding = -self.record.itemsize % 8
-        tail = [("padding", "u1", padding)] if padding else []
-        return np.dtype([("busy", "u4"), ("page", "u4"), ("rec", self.record), *tail])
+    def words(self) -> int:
+        """The 64-bit words from one record to the next: the ring's header, the record, padding."""
+        return 1 + -(-self.record.itemsize // 8)
+
+    @cached_property
+    def _fixed(self) -> int:
+        """Words before the text."""
+        return 1 + self._offset("text") // 8 if self.lens else self.words
+
+    def _offset(self, field: str) -> int:
+        return int(self.record.fields[field][1]) if self.record.fields else 0
+
+    def used(self, words: npt.NDArray[np.uint64]) -> int:
+        """Return how many words of a record are worth copying, for the longest text among records."""
+        if not self.lens or not len(words):
+            return self.words
+        at = 1 + self._offset(self.lens) // 8
+        longest = int(words[:, at].copy().view(np.uint16).reshape(-1, 4).sum(axis=1).max())
+        return self._fixed + min(max(-(-longest // 8), 1), self.words - self._fixed)
+
+    def view(self, words: npt.NDArray[np.uint64]) -> npt.NDArray[np.void]:
+        """Return records, cut after so many words, as a structured array over the same memory."""
+        return words.view(self._dtype(words.shape[1])).reshape(-1)
+
+    def _dtype(self, words: int) -> np.dtype[np.void]:
+        names = list(self.record.names or ())
+        formats: list[np.dtype[Any]] = [self.record[name] for name in names]
+        if self.lens:
+            formats[-1] = np.dtype(("u8", (words - self._fixed,)))
+        return np.dtype({
+            "names": names, "formats": formats, "offsets": [8 + self._offset(name) for name in names],
+            "itemsize": 8 * words,
+        })  # fmt: skip
 
 
 RINGS: Mapping[str, RingKind] = {
-    "proc": RingKind(PROC, 1024),
-    "exec0": RingKind(_exec(0), 2048),
-    "exec1": RingKind(_exec(1), 2048),
-    "exec2": RingKind(_exec(2), 4096),
-    "file0": RingKind(_file(0), 8192),
-    "file1": RingKind(_file(1), 2048),
+    "proc": RingKind(PROC, 512),
+    "exec0": RingKind(_exec(0), 1024),
+    "exec1": RingKind(_exec(1), 1024),
+    "exec2": RingKind(_exec(2), 2048),
+    "file0": RingKind(_file(0), 8192, "lens"),
+    "file1": RingKind(_file(1), 2048, "lens"),
     "net": RingKind(NET, 1024),
 }
+KINDS = tuple(RINGS.values())
 
 
 def size_flags() -> list[str]:

@@ -17,7 +17,6 @@ from kestrel_lab.capture.host import boot_id, cgroup_scope, source_info
 from kestrel_lab.capture.offsets import Offsets, resolve_offsets
 from kestrel_lab.capture.order import Order
 from kestrel_lab.capture.program import HOOKS, Counts, Program
-from kestrel_lab.capture.records import RINGS
 from kestrel_lab.capture.start_state import read_start_state
 from kestrel_lab.schema.actions import ACTIONS
 from kestrel_lab.schema.epoch import Epoch, Gap, Ledger, SourceInfo
@@ -101,8 +100,7 @@ class LiveSource:
         self._sequences = Sequences(now)
         self._recursion = Recursion(self._program.recursion(), now)
         self._builder = EpochBuilder(config, boot_id())
-        sizes = [kind.record.itemsize for kind in RINGS.values()]
-        self._order = Order(sizes, config.epoch_ns, config.epoch_rows, config.epoch_bytes)
+        self._order = Order(config.epoch_ns, config.epoch_rows, config.epoch_bytes)
         self._watermark = self._checked_recursion = now
         self.set_actions(config.actions)
         missing = sorted({*self._program.off, *(hook for hook in offsets.disabled if hook in HOOKS)})
@@ -168,11 +166,11 @@ class LiveSource:
         now = _boot_ns()
         came, whole = False, True
         for index, ring in enumerate(self._program.rings):
-            records, complete = ring.drain()
+            words, complete = ring.drain()
             whole &= complete
-            came |= len(records) > 0
-            self._losses += self._sequences.observe(records)
-            self._order.add(index, records)
+            came |= len(words) > 0
+            self._losses += self._sequences.observe(ring.kind.view(words))
+            self._order.add(index, words)
         if whole:
             self._order.advance(self._watermark)
             self._watermark = now

@@ -54,8 +54,7 @@ def process_columns(segment: GrowingSegment, parts: Sequence[Part], action: Arra
     rows = len(action)
     status, filename = np.zeros(rows, np.uint32), np.zeros(rows, np.int32)
     code = segment.strings("process:process.Ext.filename").code
-    for records, at in parts:
-        rec = records["rec"]
+    for rec, at in parts:
         if "status" in (rec.dtype.names or ()):
             status[at] = rec["status"]
             continue
@@ -84,8 +83,7 @@ def file_columns(segment: GrowingSegment, parts: Sequence[Part], flags: Array) -
         "file.Ext.open_flags": np.zeros(rows, np.uint32),
     }
     present = np.zeros(rows, np.bool_)
-    for records, at in parts:
-        rec = records["rec"]
+    for rec, at in parts:
         columns["file.inode"][at] = rec["inode"]
         columns["file.Ext.device"][at] = rec["dev"]
         columns["file.Ext.open_flags"][at] = rec["open_flags"]
@@ -140,8 +138,7 @@ def join_name(folder: bytes, name: bytes) -> bytes | None:
 
 def network_columns(segment: GrowingSegment, parts: Sequence[Part], action: Array) -> tuple[Columns, Valid]:
     """Return the columns of the network table."""
-    ((records, _),) = parts  # one ring serves it
-    rec = records["rec"]
+    ((rec, _),) = parts  # one ring serves it
     inward = action == ACCEPT
     ports = (
         np.where(inward, rec["remote_port"], rec["local_port"]),
