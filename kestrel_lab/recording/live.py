@@ -106,6 +106,13 @@ class AlertLog:
             file.close()
         self._lock.release()
 
+    def stopped(self, reason: str) -> None:
+        """Say, in place of an engine that died, why it stopped; then let go of the log."""
+        self._journal.append({"k": "stopped", "why": reason})
+        self._journal.sync()
+        self._journal.close()
+        self._lock.release()
+
     def _append(self, name: str, rows: list[dict[str, Any]]) -> None:
         if not rows:
             return
@@ -131,6 +138,7 @@ class LiveLog:
     Attributes:
         progress: the last epoch it had evaluated, -1 for none.
         ended: whether it ended in order; `digest` is what it gave then.
+        stopped: why it stopped early, as far as its recorder could say.
         damage: parts that cannot be read.
     """
 
@@ -140,6 +148,7 @@ class LiveLog:
     progress: int = -1
     ended: bool = False
     digest: str = ""
+    stopped: str = ""
     damage: list[str] = field(default_factory=list)
 
 
@@ -158,6 +167,8 @@ def read_live(root: Path) -> LiveLog:
             out.progress = record["n"]
         elif record["k"] == "close":
             out.digest = record["digest"]
+        elif record["k"] == "stopped":
+            out.stopped = record["why"]
         out.ended = record["k"] == "close"
     makers: dict[str, tuple[list[Any], Callable[[dict[str, Any]], Any]]] = {
         "alerts": (out.alerts, _alert_of),

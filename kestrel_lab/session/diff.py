@@ -66,14 +66,15 @@ def _rules_link(found: Replay, run: LiveRun | None, pack: Pack) -> Link:
     changes = rule_changes(run.pack if run else None, pack)
 
     def explain(left: Alert | None, right: Alert | None) -> Cause:
-        return _rules(_some(left, right), right, changes, found.exhausted)
+        return rule_cause(_some(left, right), right, changes, found.exhausted)
 
     return Link(f"replay with pack {pack.hash[:12]}", by_identity(found.alerts), explain)
 
 
-def _rules(
+def rule_cause(
     alert: Alert, offline: Alert | None, changes: Mapping[str, RuleChange], exhausted: Sequence[Exhausted]
 ) -> Cause:
+    """Return why other rules or limits changed an alert (`offline`: what became of it)."""
     spent = next((e for e in exhausted if e.rule_id == alert.rule_id and _touches(alert, e)), None)
     if offline is None and spent is not None:
         where = f"epoch {spent.epoch} (events {spent.first_event_id} to {spent.last_event_id})"
@@ -92,12 +93,17 @@ def _lag(run: LiveRun, alert: Alert) -> Cause:
     first = min(i for i in alert.event_ids if i is not None)
     near = [s for s in run.skips if s.last_event_id >= first and s.first_event_id <= alert.last_event_id]
     if not near and run.unreached is not None and alert.last_event_id >= run.unreached.first_event_id:
-        return Cause(CauseKind.STOPPED, f"the live engine stopped before {_range(run.unreached)}", True)
+        return Cause(CauseKind.STOPPED, _stopped(run, run.unreached), True)
     near = near or [s for s in run.skips if s.first_event_id <= alert.last_event_id]
     if not near:
         return Cause(CauseKind.STOPPED, "the live engine stopped before the recording was sealed", True)
     lag = max(s.lag_ns for s in near) / 1e9
     return Cause(CauseKind.LAG, f"the live engine was {lag:.1f} s behind and skipped {_ranges(near)}", True)
+
+
+def _stopped(run: LiveRun, unreached: Skip) -> str:
+    why = f": {run.stopped}" if run.stopped else ""
+    return f"the live engine did not come to {_range(unreached)}{why}"
 
 
 def _range(skip: Skip) -> str:
@@ -123,11 +129,12 @@ def _unrepeatable(found: Replay, recording: Recording, build: str) -> Explain:
     Either something is gone (damage, a cut), or something is other (engine, schema), or there is a defect.
     """
     last = recording.index[-1].last_event_id if recording.index else 0
-    versions = _versions(recording, build)
+    versions, log = _versions(recording, build), recording.live.damage
+    lost_log = Cause(CauseKind.DAMAGED, f"the log of live alerts: {ranges(log)}", proved=False) if log else None
 
     def explain(left: Alert | None, right: Alert | None) -> Cause:
         alert = _some(left, right)
-        return damage_cause(alert, found.damage) or cut_cause(alert, last) or versions or UNEXPLAINED
+        return damage_cause(alert, found.damage) or cut_cause(alert, last) or lost_log or versions or UNEXPLAINED
 
     return explain
 
@@ -179,7 +186,7 @@ def _notes(recording: Recording, run: LiveRun, pack: Pack, damage: Sequence[Dama
     if run.skips:
         out.append(Cause(CauseKind.LAG, f"the live engine skipped {_ranges(run.skips)}", True))
     if run.unreached is not None:
-        out.append(Cause(CauseKind.STOPPED, f"the live engine stopped before {_range(run.unreached)}", True))
+        out.append(Cause(CauseKind.STOPPED, _stopped(run, run.unreached), True))
     for part in damage:
         where = f"segment {part.segment}, events {part.first_event_id} to {part.last_event_id}"
         out.append(Cause(CauseKind.DAMAGED, f"{where} cannot be read: {part.reason}", True))

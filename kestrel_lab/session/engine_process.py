@@ -46,6 +46,7 @@ class EngineProcess:
         self.reader_error: Exception | None = None
         self.alerts = 0
         self._on_alert = on_alert
+        self._started = False
         self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._child = Child("live engine", serve_live, spec, options, self._bell, pass_fds=(self._bell,))
         self._thread = Thread(target=self._listen, name="live-engine-alerts", daemon=True)
@@ -63,6 +64,7 @@ class EngineProcess:
 
     def start(self, path: Path) -> None:
         """Let it follow the recording at `path`."""
+        self._started = True
         self._tell(("follow", path))
 
     def ring(self) -> None:
@@ -80,10 +82,10 @@ class EngineProcess:
 
     def close(self, grace_s: float = 2.0) -> None:
         """End it, killing it if it does not stop within `grace_s` seconds."""
-        if self.running:
+        if self.running and self._started:
             self.stop()
             self.join(grace_s)
-        self._child.close(grace_s=0.5)
+        self._child.close(grace_s=0.5 if self._started else 0.0)
         self._thread.join(1.0)
         os.close(self._bell)
 

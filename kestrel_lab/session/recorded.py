@@ -24,6 +24,7 @@ class LiveRun:
         skips: ranges it skipped past its lag.
         unreached: the epochs at the end that it never came to, None if it came to the last one.
         end: how the recording ended for it; only `sealed` resolved open windows.
+        stopped: why it stopped early, empty if it did not or nobody could say.
         build: the build of the engine that ran, empty if the manifest does not say.
     """
 
@@ -35,6 +36,7 @@ class LiveRun:
     unreached: Skip | None
     end: End
     build: str
+    stopped: str = ""
 
     @property
     def passed_over(self) -> list[Skip]:
@@ -66,6 +68,7 @@ def live_run(recording: Recording) -> LiveRun | None:
         unreached=_unreached(recording),
         end="sealed" if recording.live.ended and recording.end == "sealed" else "growing",
         build=str(facts.get("build", "")),
+        stopped=recording.live.stopped,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -11,10 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from kestrel_lab.engine import Limits, Pack, engine_build
-from kestrel_lab.recording import RecordingWriter
+from kestrel_lab.recording import AlertLog, RecordingWriter
 from kestrel_lab.schema.alert import Alert, Mode, PackUse, Skip
 from kestrel_lab.schema.epoch import Epoch, Gap, Ledger, SourceInfo
-from kestrel_lab.schema.errors import KestrelError, LimitError
+from kestrel_lab.schema.errors import KestrelError, LimitError, UsageError
 from kestrel_lab.session.drive import EngineSpec
 from kestrel_lab.session.engine_process import EngineProcess, LiveOptions
 from kestrel_lab.session.lag import DEFAULT_MAX_LAG_S
@@ -80,7 +81,7 @@ class RecordReport:
     """What a recording became.
 
     Attributes:
-        head: hash of the last seal; it covers the whole recording.
+        head: hash over the whole recording; empty if the disk was too full to end it.
         alerts, digest, skips: what the live engine raised and passed over; digest is empty without a finished engine.
         engine: its whole report, None if there was none or it did not finish; `engine_error` says why.
         failure: why recording ended early (a full disk), None if it did not.
@@ -177,6 +178,8 @@ def record_from(
     actions: frozenset[int] | None = None,
 ) -> RecordReport:
     """Record any live source; `record` does it with the kernel. `actions` is the capture filter, for the schedule."""
+    if options.command and shutil.which(options.command[0]) is None:
+        raise UsageError(f"there is no command {options.command[0]!r}", do="Give one that is on the PATH.")
     stop = stop or Stop()
     engine = None
     if pack is not None:
@@ -203,6 +206,14 @@ def _engine_facts(options: RecordOptions) -> dict[str, Any]:
     }
 
 
+def _note_death(recording: Path, error: KestrelError) -> None:
+    """Write into the alert log why the engine stopped, since it could not."""
+    try:
+        AlertLog(recording).stopped(error.what)
+    except KestrelError:
+        return  # the disk is full, or an orphan of the engine still holds the log: where it stopped stands there anyway
+
+
 class _Recorder:
     """The state of one recording."""
 
@@ -225,8 +236,9 @@ class _Recorder:
         """Capture until something says stop; seal; let the engine finish."""
         if self.engine:
             self.engine.start(self.writer.path)
-        command = _Command(options.command) if options.command else None
+        command = None
         try:
+            command = _Command(options.command) if options.command else None
             self._capture(options.duration_s, command)
         finally:
             exit_code = command.end() if command else None
@@ -279,11 +291,15 @@ class _Recorder:
         self._commit(self.source.stop())
         found = self.source.ledger()
         ledger = replace(found, written=self.events, lost_user=found.received - self.events)
+        head = ""
         try:
             self.writer.add_gaps(self.source.pending_gaps())
         except LimitError as error:
             self.failure = self.failure or error
-        head = self.writer.close(ledger)
+        try:
+            head = self.writer.close(ledger)
+        except LimitError as error:
+            self.failure = self.failure or error
         if self.engine:
             self.engine.ring()
         return ledger, head
@@ -297,6 +313,8 @@ class _Recorder:
         if self.engine.running:
             self.engine.stop()
             self.engine.join(2.0)
+        if self.engine.error is not None:
+            _note_death(self.writer.path, self.engine.error)
         if self.engine.reader_error:
             raise self.engine.reader_error
         return self.engine.report
@@ -326,8 +344,6 @@ class _Command:
         try:
             self._process = subprocess.Popen(list(arguments))
         except OSError as error:
-            from kestrel_lab.schema.errors import UsageError
-
             raise UsageError(f"cannot run {arguments[0]}: {error.strerror}", do="Give a command that exists.") from None
 
     @property

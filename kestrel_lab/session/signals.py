@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM while recording: the first asks to stop, the second to hurry."""
+"""Ctrl-C, SIGTERM and a lost terminal while recording: the first asks to stop, the second to hurry."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Stop:
 
 @contextmanager
 def stop_on_signals(stop: Stop) -> Iterator[None]:
-    """Turn SIGINT and SIGTERM into requests, if this is the main thread; restore the handlers afterwards."""
+    """Turn SIGINT, SIGTERM and SIGHUP into requests, if this is the main thread; restore the handlers afterwards."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -42,7 +42,7 @@ def stop_on_signals(stop: Stop) -> Iterator[None]:
         stop.signal = stop.signal or number
         stop.request()
 
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     try:
         yield
     finally:

@@ -1,16 +1,28 @@
+import os
+import signal
 from pathlib import Path
 
 import pytest
 
-from kestrel_lab.engine import Pack
+from kestrel_lab.engine import Limits, Pack
 from kestrel_lab.recording import Recording, open_recording
-from kestrel_lab.session.causes import CauseKind
+from kestrel_lab.schema.alert import Exhausted
+from kestrel_lab.session.causes import CauseKind, rule_changes
 from kestrel_lab.session.chain import Diff
-from kestrel_lab.session.diff import diff_rules
+from kestrel_lab.session.diff import diff_rules, rule_cause
 from kestrel_lab.session.diff_recordings import diff_recordings
-from kestrel_lab.session.engine_process import LiveOptions
+from kestrel_lab.session.engine_process import EngineProcess, LiveOptions
 from kestrel_lab.session.recorder import RecordOptions
-from tests.session.scenario import CONNECT, memory, now_world, pack, record_world, rule, write_recording
+from tests.session.scenario import (
+    CONNECT,
+    DROPPED_AND_RUN,
+    memory,
+    now_world,
+    pack,
+    record_world,
+    rule,
+    write_recording,
+)
 from tests.support.epochs import MemorySource
 
 PACK = pack()
@@ -147,3 +159,68 @@ def test_a_cut_recording_is_named(tmp_path: Path, cut: float):
     assert recording.end == "cut"
     assert diff.missing
     assert kinds(diff) == {CauseKind.CUT}
+
+
+def test_other_limits_are_a_cause(tmp_path: Path):
+    slow = DROPPED_AND_RUN.replace(" with maxspan=5s", "")
+    recording = recorded(tmp_path / "a.krec", rules=pack(slow=rule("slow", slow)))
+    diff = diff_rules(recording, limits=Limits(ttl_ns=1))
+    assert diff.missing
+    assert {d.alert.rule_id for d in diff.differences} == {"slow"}
+    assert kinds(diff) == {CauseKind.LIMITS}
+
+
+def test_an_engine_that_died_is_the_cause(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(EngineProcess, "start", lambda self, path: os.kill(self.pid, signal.SIGKILL))
+    diff = diff_rules(recorded(tmp_path / "a.krec"))
+    assert diff.extra
+    assert not diff.same
+    assert kinds(diff) == {CauseKind.STOPPED}
+    assert all("SIGKILL" in c.text for d in diff.differences for c in d.causes)
+
+
+def tampered(path: Path) -> Recording:
+    """Return a recording whose log of live alerts lacks one that the engine must have raised."""
+    recording = recorded(path)
+    del recording.live.alerts[3]
+    return recording
+
+
+def test_what_nothing_accounts_for_is_unexplained(tmp_path: Path):
+    diff = diff_rules(tampered(tmp_path / "a.krec"))
+    assert len(diff.extra) == 1
+    assert diff.unexplained == list(diff.extra)
+
+
+def test_another_engine_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    recording = tampered(tmp_path / "a.krec")
+    monkeypatch.setattr("kestrel_lab.session.diff.engine_build", lambda: "another")
+    diff = diff_rules(recording)
+    assert kinds(diff) == {CauseKind.ENGINE}
+    assert not diff.unexplained
+    assert not any(c.proved for d in diff.differences for c in d.causes)
+
+
+def test_another_schema_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    recording = tampered(tmp_path / "a.krec")
+    monkeypatch.setattr("kestrel_lab.session.diff.fingerprint", lambda: "another")
+    assert kinds(diff_rules(recording)) == {CauseKind.SCHEMA}
+
+
+def test_exhausted_fuel_is_named_with_its_epoch(tmp_path: Path):
+    alert = recorded(tmp_path / "a.krec").live_alerts[0]
+    spent = Exhausted(alert.rule_id, 7, alert.last_event_id, alert.last_event_id + 9, 1000)
+    cause = rule_cause(alert, None, rule_changes(PACK, PACK), [spent])
+    assert cause.kind is CauseKind.FUEL
+    assert "epoch 7" in cause.text
+
+
+def test_a_damaged_log_of_live_alerts_is_named(tmp_path: Path):
+    recorded(tmp_path / "a.krec")
+    log = tmp_path / "a.krec" / "live" / "alerts.arrows"
+    data = bytearray(log.read_bytes())
+    data[-40] ^= 1
+    log.write_bytes(bytes(data))
+    diff = diff_rules(open_recording(tmp_path / "a.krec"))
+    assert diff.extra
+    assert kinds(diff) == {CauseKind.DAMAGED}

@@ -1,17 +1,21 @@
+from __future__ import annotations
+
 import os
 import signal
 import sys
 import threading
 import time
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from kestrel_lab.recording import open_recording
-from kestrel_lab.schema.alert import alert_digest
-from kestrel_lab.schema.errors import UsageError
-from kestrel_lab.session.child import ProcessDiedError
+from kestrel_lab.recording import RecordingWriter, open_recording
+from kestrel_lab.schema.alert import Alert, alert_digest
+from kestrel_lab.schema.epoch import Epoch
+from kestrel_lab.schema.errors import LimitError, UsageError
+from kestrel_lab.session.child import Child, ProcessDiedError
 from kestrel_lab.session.engine_process import EngineProcess, LiveOptions
 from kestrel_lab.session.recorded import live_run, replay_as_live
 from kestrel_lab.session.recorder import RecordOptions, RecordReport
@@ -80,6 +84,9 @@ def test_a_killed_engine_does_not_stop_the_capture(tmp_path: Path, monkeypatch: 
     assert recording.complete
     assert replay(recording, PACK).events == report.events
     assert replay_as_live(recording).alerts == recording.live_alerts
+    run = live_run(recording)
+    assert run is not None
+    assert "SIGKILL" in run.stopped
 
 
 def _start_and_kill(self: EngineProcess, path: Path) -> None:
@@ -135,7 +142,7 @@ def test_a_command_that_does_not_exist_is_a_usage_error(tmp_path: Path):
         record(tmp_path / "a.krec", now_world(50), options=RecordOptions(("no-such-command",)))
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_drains_seals_and_lets_the_engine_finish(tmp_path: Path, number: signal.Signals):
     before = signal.getsignal(number)
     threading.Timer(0.4, os.kill, (os.getpid(), number)).start()
@@ -163,3 +170,63 @@ def test_a_second_signal_does_not_wait_for_the_engine(tmp_path: Path):
     assert run is not None
     assert run.unreached is not None
     assert replay_as_live(recording).alerts == recording.live_alerts
+
+
+def test_a_full_disk_ends_the_recording_and_seals_what_fits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    commit = RecordingWriter.commit
+
+    def full_at_ten(self: RecordingWriter, epoch: Epoch) -> None:
+        if epoch.number >= 10:
+            raise LimitError("the disk is full")
+        commit(self, epoch)
+
+    monkeypatch.setattr(RecordingWriter, "commit", full_at_ten)
+    report = record(tmp_path / "a.krec", now_world(600))
+    assert isinstance(report.failure, LimitError)
+    assert report.epochs == 10
+    assert report.ledger.lost_user == 600 - report.events
+    assert report.ledger.closes
+    recording = open_recording(tmp_path / "a.krec")
+    assert recording.complete
+    assert replay(recording, PACK).digest == report.digest
+
+
+def test_a_broken_reader_of_alerts_ends_the_recording_whole(tmp_path: Path):
+    def broken(alert: Alert) -> None:
+        raise BrokenPipeError
+
+    with pytest.raises(BrokenPipeError):
+        record(tmp_path / "a.krec", now_world(2000, step_ns=1_000_000), on_alert=broken)
+    recording = open_recording(tmp_path / "a.krec")
+    assert recording.complete
+    assert replay(recording, PACK).digest == alert_digest(recording.live_alerts)
+
+
+def test_a_killed_recorder_leaves_an_engine_that_finishes_by_itself(tmp_path: Path):
+    recorder = Child("recorder", _record_forever, tmp_path / "a.krec")
+    engine = recorder.recv()
+    time.sleep(1.5)
+    os.kill(recorder.pid, signal.SIGKILL)
+    ended = time.monotonic() + 10
+    while Path(f"/proc/{engine}").exists() and time.monotonic() < ended:
+        time.sleep(0.02)
+    recorder.close()
+    recording = open_recording(tmp_path / "a.krec")
+    run = live_run(recording)
+    assert recording.end == "cut"
+    assert run is not None
+    assert run.unreached is None
+    assert run.alerts
+    assert replay(recording, PACK).digest == alert_digest(run.alerts)
+    assert replay_as_live(recording).digest == alert_digest(run.alerts)
+
+
+def _record_forever(connection: Connection[Any, Any], path: Path) -> None:
+    start = EngineProcess.start
+
+    def start_and_tell(self: EngineProcess, path: Path) -> None:
+        start(self, path)
+        connection.send(self.pid)
+
+    EngineProcess.start = start_and_tell  # type: ignore[method-assign]
+    record(path, now_world(20_000, step_ns=1_000_000))
