@@ -27,8 +27,7 @@ WINDOW_ROWS = 16_384
 _MAX_CAPACITY = 65_536
 _MIN_CAPACITY = 1_024
 _RESERVED = 64  # so that no pointer is 0
-_DATA_BYTES = 8 * WINDOW_ROWS
-_COLUMN_BYTES = _DATA_BYTES + WINDOW_ROWS  # the widest element, and validity
+_WIDEST = 8  # bytes of the widest element
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +57,7 @@ class ColumnMemory:
     """The layout of a pack over the column memory.
 
     Attributes:
+        window_rows: the most rows of a window.
         rows_at, out_at: where row lists go and come from.
         classes: by dictionary key.
 
@@ -67,9 +67,12 @@ class ColumnMemory:
 
     def __init__(self, memory: Memory, rules: Sequence[Rule], plans: Mapping[str, TablePlan]) -> None:
         self._memory, self._next = memory, _RESERVED
-        self.rows_at = self._reserve(WINDOW_ROWS * ROW_BYTES)
-        self.out_at = self._reserve(WINDOW_ROWS * ROW_BYTES)
-        self._arena = self._reserve(_COLUMN_BYTES * max((len(p.columns) for p in plans.values()), default=0))
+        self.window_rows = WINDOW_ROWS
+        self._data_bytes = _WIDEST * self.window_rows
+        self._column_bytes = self._data_bytes + self.window_rows  # a byte a row for validity
+        self.rows_at = self._reserve(self.window_rows * ROW_BYTES)
+        self.out_at = self._reserve(self.window_rows * ROW_BYTES)
+        self._arena = self._reserve(self._column_bytes * max((len(p.columns) for p in plans.values()), default=0))
         self._tests: dict[tuple[str, TestKey], int] = {}  # (dictionary key, test) -> where its table is
         frames = {(p.table, s.rule): len(rules[s.rule].module.slots) for p in plans.values() for s in p.stages}
         self._frames = {which: self._reserve(slots * SLOT_BYTES) for which, slots in frames.items()}
@@ -106,13 +109,13 @@ class ColumnMemory:
         for number, slot in enumerate(plan.columns):
             if slot not in wanted:
                 continue
-            at = self._arena + number * _COLUMN_BYTES
+            at = self._arena + number * self._column_bytes
             found = window.resolve(slot.field, rows)
             if isinstance(found, Coded):
                 key = dictionary_key(plan.table, slot.field)
                 strings.append((key, at, self.classes[key].of(found)))
             else:
-                store_numbers(self._memory, at, at + _DATA_BYTES, slot.kind, found)
+                store_numbers(self._memory, at, at + self._data_bytes, slot.kind, found)
         strings.sort(key=lambda s: s[:2])
         for key, group in groupby(strings, key=lambda s: s[0]):
             members = list(group)
@@ -147,7 +150,7 @@ class ColumnMemory:
             if slot.test is not None:
                 frame[number, 0] = self._tests[dictionary_key(plan.table, slot.field), key_of_test(slot.test)]
             elif slot in plan.columns:
-                at = self._arena + plan.columns.index(slot) * _COLUMN_BYTES
-                frame[number] = at, 0 if slot.kind is SlotKind.CLASS else at + _DATA_BYTES
+                at = self._arena + plan.columns.index(slot) * self._column_bytes
+                frame[number] = at, 0 if slot.kind is SlotKind.CLASS else at + self._data_bytes
         at = self._frames[plan.table, rule]
         self._memory[at : at + frame.nbytes] = frame.view(np.uint8).reshape(-1)

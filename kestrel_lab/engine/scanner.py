@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from kestrel_lab.engine.captures import Captures
 from kestrel_lab.engine.classes import TooManyClassesError
-from kestrel_lab.engine.columns import WINDOW_ROWS, ColumnMemory, Window
+from kestrel_lab.engine.columns import ColumnMemory, Window
 from kestrel_lab.engine.index import Candidates, TableIndex
 from kestrel_lab.engine.keys import JoinKeys
 from kestrel_lab.engine.limits import Limits
@@ -64,8 +64,9 @@ class Scanner:
         for table, plan in self._plans.items():
             if table in epoch.tables:
                 actions = epoch.tables[table].column("action")
-                for start in range(0, len(actions), WINDOW_ROWS):
-                    stop = min(start + WINDOW_ROWS, len(actions))
+                size = self._columns.window_rows
+                for start in range(0, len(actions), size):
+                    stop = min(start + size, len(actions))
                     self._scan_window(
                         plan, Window(self._info, epoch, table, start, stop, actions[start:stop]), progress
                     )
