@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from kestrel_lab.eql.ir import TextOp
 from kestrel_lab.eql.wildcard import characters
 
 Check = Callable[[bytes], bool]
@@ -38,6 +39,15 @@ def checker(pattern: bytes) -> Check:
         return True
 
     return check
+
+
+def literal_checker(op: TextOp, literal: bytes) -> Check:
+    """Return a function for `prefix`, `suffix` or `contains` of a literal; case counts."""
+    if op == "prefix":
+        return lambda value: value.startswith(literal)
+    if op == "suffix":
+        return lambda value: value.endswith(literal)
+    return lambda value: literal in value
 
 
 def _with_characters(pattern: bytes) -> Check:

@@ -14,9 +14,9 @@ import ahocorasick
 import numpy as np
 import numpy.typing as npt
 
-from kestrel_lab.engine.glob import Check, checker, key_of
-from kestrel_lab.eql.ir import TextTest
-from kestrel_lab.eql.texttest import canonical_address, passes
+from kestrel_lab.engine.glob import Check, checker, key_of, literal_checker
+from kestrel_lab.eql.ir import TextOp, TextTest
+from kestrel_lab.eql.texttest import block_of, canonical_address, number_of_address, passes
 
 Text = bytes | tuple[bytes, ...] | None
 
@@ -44,6 +44,7 @@ class Matcher:
         self._exact: dict[bytes, list[int]] = {}
         self._folded: dict[bytes, list[int]] = {}
         self._addresses: dict[bytes, list[int]] = {}
+        self._blocks: dict[int, dict[int, list[int]]] = {}  # by bits below the prefix, then by prefix
         self._others: list[tuple[int, TextTest]] = []
         self._always: list[int] = []
         self._unkeyed: list[tuple[int, bool, Check]] = []
@@ -76,9 +77,15 @@ class Matcher:
         elif test.op == "address":
             for pattern in test.patterns:
                 self._addresses.setdefault(pattern, []).append(number)
+        elif test.op == "cidr":
+            for shift, head in map(block_of, test.patterns):
+                self._blocks.setdefault(shift, {}).setdefault(head, []).append(number)
         elif test.op == "like":
             for pattern in test.patterns:
                 self._add_pattern(number, pattern, test.fold, entries)
+        elif test.op in ("prefix", "suffix", "contains"):
+            for pattern in test.patterns:
+                self._add_literal(number, test.op, pattern, test.fold, entries)
         else:
             self._others.append((number, test))
 
@@ -100,6 +107,19 @@ class Matcher:
             entry.prefix.append(number)
         else:
             self._folded.setdefault(pattern, []).append(number)
+
+    def _add_literal(self, number: int, op: TextOp, literal: bytes, fold: bool, entries: dict[bytes, _Entry]) -> None:
+        """Add a test for a part of the value in which nothing is a wildcard."""
+        key = literal.lower()
+        if not key:
+            self._always.append(number)
+            return
+        entry = entries.setdefault(key, _Entry(len(key), [], [], [], []))
+        if fold:
+            places = {"prefix": entry.prefix, "suffix": entry.suffix, "contains": entry.anywhere}
+            places[op].append(number)
+        else:
+            entry.checked.append((number, False, literal_checker(op, literal)))
 
     def _passed_any(self, values: Iterable[bytes]) -> set[int]:
         out: set[int] = set()
@@ -125,8 +145,16 @@ class Matcher:
                 out.add(number)
         if self._addresses:
             out.update(self._addresses.get(canonical_address(value) or b"", ()))
+        if self._blocks:
+            self._find_blocks(value, out)
         out.update(number for number, test in self._others if passes(test, value))
         return out
+
+    def _find_blocks(self, value: bytes, out: set[int]) -> None:
+        address = number_of_address(value)
+        if address is not None:
+            for shift, heads in self._blocks.items():
+                out.update(heads.get(address >> shift, ()))
 
     def _search(self, value: bytes, lower: bytes, out: set[int]) -> None:
         if self._automaton is None:

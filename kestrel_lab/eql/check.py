@@ -13,8 +13,9 @@ from typing import TypeAlias
 from kestrel_lab.eql import ast
 from kestrel_lab.eql.errors import QueryError
 from kestrel_lab.eql.fields import Scope
-from kestrel_lab.eql.ir import FALSE, TRUE, Const, Expr, Flag, Present, all_of, any_of, negation
-from kestrel_lab.eql.leaf import compare_leaf, is_condition, match_leaf
+from kestrel_lab.eql.functions import call_leaf, is_test
+from kestrel_lab.eql.ir import Const, Expr, Flag, all_of, any_of, negation
+from kestrel_lab.eql.leaf import ALWAYS_NULL, Found, compare_leaf, match_leaf, missing
 from kestrel_lab.eql.unsupported import refuse_operand
 from kestrel_lab.schema.types import EqlType
 
@@ -75,10 +76,15 @@ def _parts(visit: _Visit, scope: Scope) -> list[_Visit]:
     return []
 
 
+def _is_condition(node: ast.Node) -> bool:
+    """Return whether a node, as an operand, is a condition and not a value."""
+    return isinstance(node, ast.Compare | ast.Match | ast.Not | ast.Junction) or is_test(node)
+
+
 def _compared(node: ast.Compare) -> tuple[ast.Node, bool | None] | None:
     """Return the condition that a comparison compares and the constant it is compared with; None for other kinds."""
     for side, other in ((node.left, node.right), (node.right, node.left)):
-        if is_condition(side):
+        if _is_condition(side):
             if not isinstance(other, ast.Literal):
                 raise QueryError(node.pos, "only a constant can stand on the other side of a compared condition")
             if node.op not in ("==", "!="):
@@ -125,33 +131,26 @@ def _leaf(node: ast.Node, nulls: bool, scope: Scope) -> Truth:
             raise QueryError(node.pos, "a condition is needed here, not a value", "compare it with something")
         return Truth(Const(node.value), Const(not node.value))
     if isinstance(node, ast.Name):
-        return _bare(node, nulls, scope)
-    if isinstance(node, ast.Compare):
-        found, field, negated = compare_leaf(node, scope)
+        found = _bare(node, scope)
+    elif isinstance(node, ast.Compare):
+        found = compare_leaf(node, scope)
     elif isinstance(node, ast.Match):
-        found, field, negated = match_leaf(node, scope)
+        found = match_leaf(node, scope)
+    elif isinstance(node, ast.Call):
+        found = call_leaf(node, scope)
     else:
         refuse_operand(node)
-    out = Truth(found, _false(found, field, nulls))
-    return Truth(out.false, out.true) if negated else out
+    false = negation(found.true)
+    if nulls:
+        false = all_of((negation(found.null), false))
+    return Truth(false, found.true) if found.negated else Truth(found.true, false)
 
 
-def _bare(node: ast.Name, nulls: bool, scope: Scope) -> Truth:
+def _bare(node: ast.Name, scope: Scope) -> Found:
     field = scope.find(node)
     if field is None:
-        return Truth(FALSE, FALSE if nulls else TRUE)
+        return ALWAYS_NULL
     if field.type is not EqlType.BOOL:
         raise QueryError(node.pos, f"`{node.name}` is a {field.type}, not a condition",
                     f"compare it, or write `{node.name} != null`")  # fmt: skip
-    flag = Flag(field.name)
-    return Truth(flag, _false(flag, field.name, nulls))
-
-
-def _false(found: Expr, field: str | None, nulls: bool) -> Expr:
-    """Return where a leaf is false: wherever it is not true, or only where its field has a value.
-
-    `field` is None for a leaf that is never null, and empty for one that always is.
-    """
-    if not nulls or field is None:
-        return negation(found)
-    return FALSE if field == "" else all_of((Present(field), negation(found)))
+    return Found(Flag(field.name), missing(field))

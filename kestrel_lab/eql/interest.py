@@ -40,7 +40,7 @@ def required_tests(expr: Expr, known: Mapping[str, Field]) -> tuple[TextTest, ..
 
 
 def _selectivity(test: TextTest, known: Mapping[str, Field]) -> tuple[bool, int, int]:
-    kinds = ("equal", "address", "like")
+    kinds = ("equal", "address", "prefix", "suffix", "contains", "like", "cidr")
     rank = kinds.index(test.op) if test.op in kinds else len(kinds)
     return isinstance(known[test.field].source, Constant), rank, len(test.patterns)
 

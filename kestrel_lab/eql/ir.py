@@ -10,7 +10,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-TextOp = Literal["equal", "like", "address", "less", "less_equal", "greater", "greater_equal"]
+TextOp = Literal["equal", "like", "prefix", "suffix", "contains", "address", "cidr", "less", "less_equal", "greater",
+                 "greater_equal"]  # fmt: skip
+#: operations of which `a or b` is one test with the patterns of both
+_LISTS: tuple[TextOp, ...] = ("equal", "like", "prefix", "suffix", "contains", "address", "cidr")
 NumberOp = Literal["==", "<", "<=", ">", ">="]
 
 
@@ -19,8 +22,8 @@ class TextTest:
     """A test of one string, IP or array field: true if any pattern matches (any element); false where missing.
 
     Attributes:
-        op: `equal`; `like` with `*` and `?`; `address`: the same IP address, patterns in canonical text;
-            the others compare bytes, each with the one pattern.
+        op: `equal`; `like` with `*` and `?`; `prefix`, `suffix`, `contains`; `address`: the same IP address, `cidr`:
+            within a block, both with patterns in canonical text; the others compare bytes with the one pattern.
         fold: ASCII case is ignored; then the patterns are lower-case.
         patterns: UTF-8, distinct, sorted.
     """
@@ -205,6 +208,6 @@ def _mergeable(item: Expr, kind: type[And] | type[Or]) -> TextTest | None:
         if not isinstance(item, Not):
             return None
         item = item.item
-    if not isinstance(item, TextLeaf) or item.test.op not in ("equal", "like", "address"):
+    if not isinstance(item, TextLeaf) or item.test.op not in _LISTS:
         return None
     return item.test

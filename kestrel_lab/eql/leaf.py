@@ -7,7 +7,7 @@ from typing import NamedTuple
 from kestrel_lab.eql import ast, numbers, text
 from kestrel_lab.eql.errors import QueryError
 from kestrel_lab.eql.fields import Scope
-from kestrel_lab.eql.ir import FALSE, Expr, Flag, NumberOp, Present, TextLeaf, TextOp, all_of, any_of, negation
+from kestrel_lab.eql.ir import FALSE, TRUE, Expr, Flag, NumberOp, Present, TextLeaf, TextOp, all_of, any_of, negation
 from kestrel_lab.eql.unsupported import refuse_operand
 from kestrel_lab.schema.types import EqlType, Field
 
@@ -17,23 +17,23 @@ _NUMBER_OPS: dict[str, NumberOp] = {op: op for op in ("==", "<", "<=", ">", ">="
 _NUMBERS = (EqlType.INT, EqlType.UINT, EqlType.FLOAT)
 
 
-class Leaf(NamedTuple):
-    """Where a leaf is true; the field that makes it null if missing (None: never null, "": always); negated."""
+class Found(NamedTuple):
+    """Where a leaf is true, where it is null, and whether what is written is its negation."""
 
     true: Expr
-    field: str | None
-    negated: bool
+    null: Expr
+    negated: bool = False
 
 
-_ALWAYS_NULL = ""
+ALWAYS_NULL = Found(FALSE, TRUE)
 
 
-def is_condition(node: ast.Node) -> bool:
-    """Return whether a node, as an operand, is a condition and not a value."""
-    return isinstance(node, ast.Compare | ast.Match | ast.Not | ast.Junction)
+def missing(field: Field) -> Expr:
+    """Return where a field has no value."""
+    return negation(Present(field.name))
 
 
-def compare_leaf(node: ast.Compare, scope: Scope) -> Leaf:
+def compare_leaf(node: ast.Compare, scope: Scope) -> Found:
     """Return the leaf of a comparison between a field and a constant.
 
     Raises:
@@ -54,11 +54,11 @@ def compare_leaf(node: ast.Compare, scope: Scope) -> Leaf:
     if right.value is None:
         return _null_test(node, op, field)
     if field is None:
-        return Leaf(FALSE, _ALWAYS_NULL, op == "!=")
-    return Leaf(_compare(node.pos, "==" if op == "!=" else op, field, right), field.name, op == "!=")
+        return ALWAYS_NULL._replace(negated=op == "!=")
+    return Found(_compare(node.pos, "==" if op == "!=" else op, field, right), missing(field), op == "!=")
 
 
-def match_leaf(node: ast.Match, scope: Scope) -> Leaf:
+def match_leaf(node: ast.Match, scope: Scope) -> Found:
     """Return the leaf of `in`, `:`, `like` and their kin.
 
     Raises:
@@ -77,22 +77,22 @@ def match_leaf(node: ast.Match, scope: Scope) -> Leaf:
     return _pattern(node, field, items)
 
 
-def _constants(node: ast.Compare, left: ast.Literal, right: ast.Literal) -> Leaf:
+def _constants(node: ast.Compare, left: ast.Literal, right: ast.Literal) -> Found:
     if left.value is None or right.value is None:
         if node.op not in ("==", "!="):
-            return Leaf(FALSE, _ALWAYS_NULL, False)
+            return ALWAYS_NULL
         same = left.value is None and right.value is None
-        return Leaf(numbers.constants(node.op, same, True), None, False)
+        return Found(numbers.constants(node.op, same, True), FALSE)
     if _word(left.value) != _word(right.value):
         raise QueryError(right.pos, f"a {_word(left.value)} cannot be compared with a {_word(right.value)}")
-    return Leaf(numbers.constants(node.op, left.value, right.value), None, False)
+    return Found(numbers.constants(node.op, left.value, right.value), FALSE)
 
 
-def _null_test(node: ast.Compare, op: str, field: Field | None) -> Leaf:
+def _null_test(node: ast.Compare, op: str, field: Field | None) -> Found:
     if op not in ("==", "!="):
         raise QueryError(node.pos, f"`{op}` does not order null", "use == null or != null")
     present: Expr = FALSE if field is None else Present(field.name)
-    return Leaf(present if op == "!=" else negation(present), None, False)
+    return Found(present if op == "!=" else negation(present), FALSE)
 
 
 def _compare(pos: int, op: str, field: Field, literal: ast.Literal) -> Expr:
@@ -123,14 +123,14 @@ def _constant(node: ast.Match, item: ast.Node) -> ast.Literal:
     raise QueryError(item.pos, f"`{node.kind}` takes constants, not fields")
 
 
-def _membership(node: ast.Match, field: Field | None, items: tuple[ast.Literal, ...]) -> Leaf:
+def _membership(node: ast.Match, field: Field | None, items: tuple[ast.Literal, ...]) -> Found:
     found = [i for i in items if i.value is not None]  # nothing equals null
     if field is None:
-        return Leaf(FALSE, _ALWAYS_NULL, node.negated)
+        return ALWAYS_NULL._replace(negated=node.negated)
     for item in found:
         if not _fits(field, item.value):
             raise _type_fault(field, item)
-    return Leaf(_any_item(node, field, found), field.name, node.negated)
+    return Found(_any_item(node, field, found), missing(field), node.negated)
 
 
 def _any_item(node: ast.Match, field: Field, items: list[ast.Literal]) -> Expr:
@@ -143,7 +143,7 @@ def _any_item(node: ast.Match, field: Field, items: list[ast.Literal]) -> Expr:
     return any_of(tuple(dict.fromkeys(_compare(node.pos, "==", field, i) for i in items)))
 
 
-def _pattern(node: ast.Match, field: Field | None, items: tuple[ast.Literal, ...]) -> Leaf:
+def _pattern(node: ast.Match, field: Field | None, items: tuple[ast.Literal, ...]) -> Found:
     texts: list[str] = []
     for item in items:
         if not isinstance(item.value, str):
@@ -152,13 +152,13 @@ def _pattern(node: ast.Match, field: Field | None, items: tuple[ast.Literal, ...
             )
         texts.append(item.value)
     if field is None:
-        return Leaf(FALSE, _ALWAYS_NULL, False)
+        return ALWAYS_NULL
     if field.type is not EqlType.STRING:
         do = "use == or cidrMatch" if field.type is EqlType.IP else "use == or in"
         raise QueryError(
             node.left.pos, f"`{node.kind}` matches strings, and `{field.name}` is of type {field.type}", do
         )
-    return Leaf(TextLeaf(text.like(field.name, texts, fold=node.kind != "like")), field.name, False)
+    return Found(TextLeaf(text.like(field.name, texts, fold=node.kind != "like")), missing(field))
 
 
 def _fits(field: Field, value: object) -> bool:

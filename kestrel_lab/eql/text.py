@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from kestrel_lab.eql import ast
 from kestrel_lab.eql.errors import QueryError
 from kestrel_lab.eql.ir import TextOp, TextTest
-from kestrel_lab.eql.texttest import canonical_address
+from kestrel_lab.eql.texttest import canonical_address, canonical_block
 from kestrel_lab.eql.wildcard import has_wildcard
 
 
@@ -39,6 +39,27 @@ def address(field: str, literals: Sequence[ast.Literal]) -> TextTest:
         QueryError: if one is none.
     """
     return TextTest(field, "address", False, tuple(sorted({_canonical(i) for i in literals})))
+
+
+def blocks(field: str, literals: Sequence[ast.Literal]) -> TextTest:
+    """Return the test for lying within one of these blocks of addresses.
+
+    Raises:
+        QueryError: if one is none.
+    """
+    found = []
+    for literal in literals:
+        block = canonical_block(str(literal.value).encode())
+        if block is None:
+            do = "write it as 10.0.0.0/8, fe80::/10 or 10.0.0.1"
+            raise QueryError(literal.pos, f'"{literal.value}" is no block of addresses', do)
+        found.append(block)
+    return TextTest(field, "cidr", False, tuple(sorted(set(found))))
+
+
+def literal(field: str, op: TextOp, text: str, *, fold: bool) -> TextTest:
+    """Return the test `prefix`, `suffix` or `contains` for a string in which nothing is a wildcard."""
+    return TextTest(field, op, fold, _patterns([text], fold))
 
 
 def _canonical(literal: ast.Literal) -> bytes:

@@ -24,8 +24,13 @@ def refuse_operand(node: ast.Node) -> NoReturn:
     raise QueryError(node.pos, "a field is needed here")
 
 
+def function_name(node: ast.Call) -> str | None:
+    """Return a called function's name as the language spells it (case does not count); None if there is none."""
+    return _BY_LOWER.get(node.name.lower())
+
+
 def _refuse_call(node: ast.Call) -> NoReturn:
-    known = _BY_LOWER.get(node.name.lower())
+    known = function_name(node)
     if known is not None:
         raise QueryError(node.pos, f"the function {known} is not supported yet")
     near = get_close_matches(node.name.lower(), _BY_LOWER, n=1)

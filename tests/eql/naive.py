@@ -94,6 +94,8 @@ def value(node: ast.Node, event: Event) -> Any:
         return compared(node, event)
     if isinstance(node, ast.Match):
         return matched(node, event)
+    if isinstance(node, ast.Call):
+        return called(node, event)
     raise NotImplementedError(type(node).__name__)
 
 
@@ -171,6 +173,39 @@ def glob(pattern: str, text: str) -> bool:
         else:
             reach = {n + 1 for n in reach if n < len(text) and char in ("?", text[n])}
     return len(text) in reach
+
+
+def called(node: ast.Call, event: Event) -> bool | None:
+    """A boolean function: null for a null argument, else true if any element passes."""
+    name = node.name.lower()
+    if name not in ("cidrmatch", "startswith", "endswith", "stringcontains"):
+        raise NotImplementedError(name)
+    found, *rest = (value(a, event) for a in node.args)
+    if found is None or None in rest:
+        return None
+    if name == "cidrmatch":
+        return any(in_block(v, block) for v in each(found) for block in rest)
+    wanted = rest[0].lower() if node.fold else rest[0]
+    values = [v.lower() if node.fold else v for v in each(found)]
+    if name == "stringcontains":
+        return any(wanted != b"" and wanted in v for v in values)
+    return any(v.startswith(wanted) if name == "startswith" else v.endswith(wanted) for v in values)
+
+
+def in_block(text: bytes, block: bytes) -> bool:
+    """Compare bit by bit, IPv4 as the IPv6 addresses it is mapped to."""
+
+    def bits(address: bytes) -> str:
+        found = ipaddress.ip_address(address.decode())
+        return f"{int(found):0128b}" if found.version == 6 else "0" * 80 + "1" * 16 + f"{int(found):032b}"
+
+    head, slash, length = block.partition(b"/")
+    try:
+        have = bits(text)
+    except ValueError:
+        return False
+    size = 128 if not slash else int(length) + (0 if b":" in head else 96)
+    return have[:size] == bits(head)[:size]
 
 
 # sequences

@@ -54,6 +54,9 @@ words = st.sampled_from(_WORDS).map(lambda w: json.dumps(w, ensure_ascii=False))
 ints = st.sampled_from([*_INTS, *_UINTS, 2**63]).map(str)
 numbers = st.one_of(ints, st.sampled_from(_FLOATS).map(lambda f: repr(f).replace("e+", "e")))
 addresses = st.sampled_from(_ADDRESSES).map(json.dumps)
+blocks = st.sampled_from(["10.0.0.0/8", "10.6.48.157/8", "::1", "10.0.0.1", "FE80::/10", "::/0", "0.0.0.0/0"]).map(
+    json.dumps
+)
 compare = st.sampled_from(["==", "!=", "<", "<=", ">", ">="])
 equality = st.sampled_from(["==", "!="])
 names = st.sampled_from([*TEXTS, *NUMBERS, *ADDRESSES, "t.flag"]).flatmap(lambda n: st.sampled_from([n, f"?{n}"]))
@@ -71,6 +74,10 @@ def _flipped(name: st.SearchStrategy[str], item: st.SearchStrategy[str]) -> Any:
     return st.builds("{} {} {}".format, item, compare, name)
 
 
+def _call(function: st.SearchStrategy[str], name: Any, items: st.SearchStrategy[str]) -> Any:
+    return st.builds("{}({}, {})".format, function, name, items)
+
+
 _text, _number, _address = st.sampled_from(TEXTS), st.sampled_from(NUMBERS), st.sampled_from(ADDRESSES)
 _any_in = st.sampled_from(["in", "in~", "not in", "not in~"])
 _like = st.sampled_from([":", "like", "like~"])
@@ -84,6 +91,9 @@ leaves = st.one_of(
     _leaf(_number, st.sampled_from(["in", "not in"]), _listed(numbers)),
     _leaf(_address, equality, addresses),
     _leaf(_address, _any_in, _listed(addresses)),
+    _call(st.sampled_from(["startsWith", "endsWith~", "stringcontains", "StringContains~"]), _text, words),
+    _call(st.just("cidrMatch"), _address, st.lists(blocks, min_size=1, max_size=3).map(", ".join)),
+    _call(st.just("startswith~"), st.just("?t.unknown"), words),
     _leaf(names, equality, st.just("null")),
     _leaf(st.just("?t.unknown"), compare, words),
     _leaf(st.just("t.flag"), equality, st.sampled_from(["true", "false"])),

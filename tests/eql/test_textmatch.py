@@ -14,13 +14,15 @@ from kestrel_lab.eql.wildcard import matches
 SCRAPS = [b"a", b"A", b"b", b"/", b"ab", b"*", b"?", b"\xc3\xa9", b"\xc3", b"\xa9", b"\xe2\x82\xac", b"\xff", b"."]
 values = st.lists(st.sampled_from(SCRAPS), max_size=8).map(b"".join)
 patterns = st.lists(st.sampled_from([*SCRAPS[:8], SCRAPS[10]]), max_size=6).map(b"".join)
-OPS: list[TextOp] = ["equal", "like", "less", "less_equal", "greater", "greater_equal"]
+OPS: list[TextOp] = ["prefix", "suffix", "contains", "equal", "like", "less", "less_equal", "greater", "greater_equal"]
+
+LISTS = ("equal", "like", "prefix", "suffix", "contains")
 
 
 def make(op: TextOp, fold: bool, found: list[bytes]) -> TextTest:
-    fold = fold and op in ("equal", "like")
+    fold = fold and op in LISTS
     found = [p.lower() for p in found] if fold else found
-    return TextTest("f", op, fold, tuple(sorted(set(found))) if op in ("equal", "like") else (found[0],))
+    return TextTest("f", op, fold, tuple(sorted(set(found))) if op in LISTS else (found[0],))
 
 
 tests = st.builds(make, st.sampled_from(OPS), st.booleans(), st.lists(patterns, min_size=1, max_size=4))
@@ -100,6 +102,22 @@ def test_addresses_are_compared_as_addresses() -> None:
     test = TextTest("f", "address", False, (b"10.0.0.1", b"fe80::1"))
     found = [b"10.0.0.1", b"::ffff:10.0.0.1", b"fe80:0:0::1", b"FE80::1", b"10.0.0.2", b"nothing", b"\xff", None]
     assert Matcher([test]).bits(found)[:, 0].tolist() == [True, True, True, True, False, False, False, False]
+
+
+def test_blocks_of_addresses() -> None:
+    found = [b"10.9.9.9", b"11.0.0.1", b"fe80::1", b"::1", b"::2", b"::ffff:10.0.0.1", b"nothing", None]
+    wanted = {
+        b"10.0.0.0/8": [0, 5],
+        b"fe80::/10": [2],
+        b"::1/128": [3],
+        b"0.0.0.0/0": [0, 1, 5],
+        b"::/0": [0, 1, 2, 3, 4, 5],
+    }
+    tests = [TextTest("f", "cidr", False, (block,)) for block in wanted]
+    out = Matcher(tests).bits(found)
+    for column, test in enumerate(tests):
+        assert out[:, column].tolist() == [expected(test, v) for v in found]
+        assert out[:, column].nonzero()[0].tolist() == wanted[test.patterns[0]]
 
 
 def test_a_pattern_that_invites_backtracking_is_quick() -> None:
