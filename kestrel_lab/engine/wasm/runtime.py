@@ -10,7 +10,7 @@ import ctypes
 
 import numpy as np
 import numpy.typing as npt
-from wasmtime import Config, Engine, Instance, Limits, Memory, MemoryType, Module, Store, WasmtimeError
+from wasmtime import Config, Engine, Instance, Limits, Memory, MemoryType, Module, Store, Trap, WasmtimeError
 
 from kestrel_lab.engine.wasm import calls
 from kestrel_lab.schema import abi
@@ -76,7 +76,7 @@ class Runtime:
                 if function.name not in exports:
                     raise RuleError(f"the module lacks the export {function.name}", where=name)
             version = exports[abi.INIT](self._store)
-        except WasmtimeError as error:
+        except (WasmtimeError, Trap) as error:
             raise RuleError(f"the module is refused: {str(error).splitlines()[0]}", where=name) from error
         if version != abi.ABI_VERSION:
             raise RuleError(f"the module speaks ABI {version}, this engine {abi.ABI_VERSION}", where=name)
