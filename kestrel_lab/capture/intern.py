@@ -72,7 +72,7 @@ def masked(words: Words, lengths: npt.NDArray[Any]) -> Words:
         lengths: bytes that hold.
     """
     used = max(-(-int(lengths.max(initial=0)) // 8), 1)
-    if words.shape[1] * 8 <= 256:
+    if used <= 32:
         return words[:, :used] & _MASKS[lengths, :used]
     mask = np.where(np.arange(used * 8) < np.asarray(lengths)[:, None], 0xFF, 0).astype("u1")
     return words[:, :used] & mask.view(np.uint64)

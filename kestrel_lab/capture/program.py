@@ -79,9 +79,9 @@ class Program:
         os.environ["BCC_KERNEL_SOURCE"] = str(headers)
         self._bpf: Any = self._load()
         self.rings = [
-            Ring(name, kind, self._bpf[f"ring_{name}"].map_fd, self._pages[name]) for name, kind in RINGS.items()
+            Ring(name, kind, self._bpf[f"ring_{name}".encode()].map_fd, self._pages[name]) for name, kind in RINGS.items()
         ]
-        table = self._bpf["dispatch"]
+        table = self._bpf[b"dispatch"]
         for number, entry in dispatch_entries().items():
             table[ctypes.c_int(number)] = ctypes.c_uint32(entry)
 
@@ -89,9 +89,9 @@ class Program:
         error: Exception | None = None
         for depth in _DEPTHS:
             try:
-                bpf = self._bcc.BPF(text=source_text(), cflags=self._cflags(depth))
+                bpf = self._bcc.BPF(text=source_text().encode(), cflags=self._cflags(depth))
                 for function in HOOKS.values():
-                    self._functions[function] = bpf.load_func(function, _RAW_TRACEPOINT)
+                    self._functions[function] = bpf.load_func(function.encode(), _RAW_TRACEPOINT)
                 self.walk_depth = depth
                 return bpf
             except Exception as failure:  # bcc raises bare Exception
@@ -113,7 +113,7 @@ class Program:
 
     def configure(self, actions: int, scope_id: int, scope_level: int, own_tgid: int) -> None:
         """Set the pushdown bits, the cgroup scope (id 0: none) and the recorder's own process. Takes effect at once."""
-        table = self._bpf["config"]
+        table = self._bpf[b"config"]
         value = table.Leaf()
         value.actions, value.scope_id, value.scope_level, value.own_tgid = actions, scope_id, scope_level, own_tgid
         table[ctypes.c_int(0)] = value
@@ -138,7 +138,7 @@ class Program:
 
     def counters(self) -> dict[str, list[Counts]]:
         """Return the kernel's counters: source name to one entry a CPU."""
-        table = self._bpf["counters"]
+        table = self._bpf[b"counters"]
         return {
             source: [Counts(c.seen, c.filtered, c.seq, c.lost) for c in table[ctypes.c_int(index)]]
             for index, source in enumerate(SOURCES)
@@ -156,7 +156,7 @@ class Program:
         """
         lib = self._bcc.lib
         try:
-            function = self._bpf.load_func("bpf_iter__task", _TRACING)
+            function = self._bpf.load_func(b"bpf_iter__task", _TRACING)
         except Exception as failure:
             raise UnavailableError("the kernel has no BPF task iterator", detail=str(failure)) from failure
         link = lib.bcc_iter_attach(function.fd, None, 0)
