@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from kestrel_lab.cli import output, units
 from kestrel_lab.schema.alert import Alert
-from kestrel_lab.schema.values import Value, to_json
+from kestrel_lab.schema.values import Value
 
 COLUMNS = ("time (UTC)", "severity", "rule", "events", "what")
 
 #: Captured fields that name what an event did, the most telling first.
-_TELLING = ("destination.ip", "file.path", "process.command_line", "process.executable", "process.name")
+_TELLING = (
+    "destination.ip",
+    "file.path",
+    "process.command_line",
+    "process.args",
+    "process.executable",
+    "process.name",
+)
+_LONGEST = 100
 _SHOWN_IDS = 4
 
 
@@ -59,17 +65,17 @@ def subject(alert: Alert) -> str:
         if telling:
             port = _text(captured.get("destination.port"))
             telling += f":{port}" if port and captured.get("destination.ip") is not None else ""
-            return telling if not name or telling == name else f"{name}: {telling}"
-    return " ".join(_text(key) for key in alert.join_keys)
+            return _cut(telling if not name or telling == name else f"{name}: {telling}")
+    return _cut(" ".join(_text(key) for key in alert.join_keys))
 
 
-def captures(captured: Mapping[str, Value]) -> str:
-    """Return captured fields as `name=value` words."""
-    return " ".join(f"{name}={_text(value)}" for name, value in captured.items() if value is not None)
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
 
 
 def _text(value: Value) -> str:
     if value is None:
         return ""
-    data: Any = to_json(value)
-    return data if isinstance(data, str) else json.dumps(data)
+    if isinstance(value, (list, tuple)):
+        return " ".join(_text(item) for item in value)
+    return output.printable(value) if isinstance(value, bytes) else str(value)

@@ -63,7 +63,8 @@ def lines(found: Diff) -> list[str]:
     out.append(", ".join(f"{units.count(len(rows))} {name}" for name, rows in counts))
     out += [output.printable(f"left   {found.left_digest}  {found.left}")]
     out += [output.printable(f"right  {found.right_digest}  {found.right}")]
-    return out + [f"note   {_sentence(note)}" for note in found.notes]
+    told = {cause for difference in found.differences for cause in difference.causes}
+    return out + [f"note   {_sentence(note)}" for note in found.notes if note not in told]
 
 
 def _sentence(cause: Cause) -> str:

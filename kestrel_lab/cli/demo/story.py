@@ -143,11 +143,11 @@ def show_edit(recording: Recording, folder: Path) -> Path:
 def show_next(path: Path, rules: Path, raised: Sequence[Alert]) -> None:
     """Close with five commands to try."""
     heading("Try next")
-    first = [i for i in raised[0].event_ids if i is not None] if raised else [1]
+    evidence = raised[0].last_event_id if raised else 1
     name, recording, edited = program(), shlex.quote(str(path)), shlex.quote(str(rules))
     for line in (
         f"{name} info {recording}",
-        f"{name} dump {recording} --from {first[0]} --to {first[-1]}",
+        f"{name} dump {recording} --from {evidence} --to {evidence}",
         f"{name} replay {recording} --prove",
         f"{name} diff {recording} --rules {edited}",
         f"{name} rules check {edited}",
