@@ -27,6 +27,12 @@ class ProcessDiedError(KestrelError):
     exit_code = ExitCode.LIMIT
 
 
+class ProcessFailedError(ProcessDiedError):
+    """A process of the session met an error that nobody foresaw; `detail` is its traceback."""
+
+    exit_code = ExitCode.INTERNAL
+
+
 class Child:
     """A running child process and its connection.
 
@@ -160,7 +166,7 @@ def _portable(error: Exception) -> Exception:
     import traceback
 
     text = "".join(traceback.format_exception(error)).rstrip()
-    return ProcessDiedError(f"internal error: {error!r}", detail=text, do="This is a defect: please report it.")
+    return ProcessFailedError(f"internal error: {error!r}", detail=text, do="This is a defect: please report it.")
 
 
 def _environment(changes: Mapping[str, str | None]) -> dict[str, str]:

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from kestrel_lab.schema.errors import RuleError
-from kestrel_lab.session.child import Child, ProcessDiedError
+from kestrel_lab.schema.errors import ExitCode, RuleError
+from kestrel_lab.session.child import Child, ProcessDiedError, ProcessFailedError
 
 
 def echo(connection: "Connection[Any, Any]", word: str) -> str:
@@ -51,9 +51,10 @@ def test_an_error_of_ours_arrives_as_it_was():
 
 def test_any_other_error_carries_its_traceback():
     child = Child("helper", crash)
-    with pytest.raises(ProcessDiedError) as caught:
+    with pytest.raises(ProcessFailedError) as caught:
         child.result()
     assert "ValueError: broken" in caught.value.detail
+    assert caught.value.exit_code is ExitCode.INTERNAL
     child.close()
 
 
