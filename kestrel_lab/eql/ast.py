@@ -110,11 +110,12 @@ class Filter:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One item of a sequence."""
+    """One item of a sequence, to be matched `runs` times in a row."""
 
     pos: int
     filter: Filter
     by: tuple[Node, ...]
+    runs: int = 1
 
 
 @dataclass(frozen=True, slots=True)

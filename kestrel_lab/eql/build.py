@@ -11,7 +11,7 @@ from lark.visitors import v_args
 
 from kestrel_lab.eql import ast
 from kestrel_lab.eql.errors import QueryError
-from kestrel_lab.eql.limits import MAX_DEPTH, MAX_ITEMS
+from kestrel_lab.eql.limits import MAX_DEPTH, MAX_ITEMS, MAX_RUNS
 from kestrel_lab.eql.literals import decimal, integer, name_of, unquote, unquote_raw
 
 _NS = {"ms": 1_000_000, "s": 10**9, "m": 60 * 10**9, "h": 3_600 * 10**9, "d": 86_400 * 10**9}
@@ -147,16 +147,27 @@ class Builder(Transformer[Token, Any]):
     def decimal_span(self, with_: Token, name: Token, _: Token, count: Token, unit: Token | None) -> NoReturn:
         raise QueryError(count.start_pos or 0, "maxspan must be a whole number", "use a smaller unit: 1500ms")
 
-    def runs(self, with_: Token, *_: Any) -> NoReturn:
-        refuse(with_.start_pos or 0, "`with runs` is")
+    def runs(self, with_: Token, name: Token, _: Token | None, count: Token | None) -> int:
+        if name == "maxspan":
+            raise QueryError(name.start_pos or 0, "maxspan belongs to the sequence, not to an item",
+                             "write `sequence by ... with maxspan=5m [...]`")  # fmt: skip
+        if name != "runs" or count is None:
+            raise QueryError(name.start_pos or 0, "an item can only be followed by `with runs=N`")
+        pos = count.start_pos or 0
+        value = integer(count, pos)
+        if not 1 <= value <= MAX_RUNS:
+            raise QueryError(pos, f"runs must be 1 to {MAX_RUNS}")
+        return value
 
-    def item(self, open_: Token, filter_: ast.Filter, by: tuple[ast.Node, ...] | None, runs: None) -> ast.Item:
-        return ast.Item(open_.start_pos or 0, filter_, by or ())
+    def item(self, open_: Token, filter_: ast.Filter, by: tuple[ast.Node, ...] | None, runs: int | None) -> ast.Item:
+        return ast.Item(open_.start_pos or 0, filter_, by or (), runs or 1)
 
     def missing_item(self, open_: Token, *_: Any) -> NoReturn:
         refuse(open_.start_pos or 0, "missing events (`![...]`) are")
 
     def until(self, item: ast.Item) -> tuple[ast.Item]:
+        if item.runs > 1:
+            raise QueryError(item.pos, "`until` takes no runs: its first event ends the sequence")
         return (item,)
 
     def sequence(

@@ -120,7 +120,10 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A compiled query. `maxspan_ns` counts from the first event, inclusive. `fields`: all that it reads."""
+    """A compiled query. `maxspan_ns` counts from the first event, inclusive. `fields`: all that it reads.
+
+    An item with runs stands in `stages` that many times, each time the same object.
+    """
 
     kind: Literal["event", "sequence"]
     stages: tuple[Stage, ...]
@@ -132,6 +135,11 @@ class Program:
     def all_stages(self) -> tuple[Stage, ...]:
         """The stages by their number in a module: those of the sequence, then `until`."""
         return self.stages if self.until is None else (*self.stages, self.until)
+
+    @property
+    def distinct_stages(self) -> tuple[Stage, ...]:
+        """The stages, those with runs once."""
+        return tuple({id(stage): stage for stage in self.all_stages}.values())
 
 
 def all_of(items: tuple[Expr, ...]) -> Expr:

@@ -39,16 +39,19 @@ class WasmModule:
 def lower_wasm(program: Program, fields: Mapping[str, Field] = BY_FIELD_NAME) -> WasmModule:
     """Return the module of a program. `fields` are those the program was compiled with."""
     slots = slots_of(program, fields)
-    stages = [lower_stage(stage.expr, slots, fields) for stage in program.all_stages]
+    distinct = {id(stage): lower_stage(stage.expr, slots, fields) for stage in program.distinct_stages}
+    function = {key: number for number, key in enumerate(distinct)}
+    stages = [distinct[id(stage)] for stage in program.all_stages]
+    calls = [function[id(stage)] for stage in program.all_stages]
     return WasmModule(
-        wat="\n".join(_module(stages)) + "\n",
+        wat="\n".join(_module(list(distinct.values()), calls)) + "\n",
         slots=tuple(slots),
         cost_per_row=tuple(s.cost_per_row for s in stages),
         cost_per_call=tuple(s.cost_per_call + _DISPATCH for s in stages),
     )
 
 
-def _module(stages: list[StageCode]) -> list[str]:
+def _module(functions: list[StageCode], calls: list[int]) -> list[str]:
     pages = abi.MEMORY_PAGES
     lines = [
         "(module",
@@ -56,19 +59,18 @@ def _module(stages: list[StageCode]) -> list[str]:
         f'(func (export "{abi.INIT}") (result i32)',
         f"i32.const {abi.ABI_VERSION})",
     ]
-    for number, stage in enumerate(stages):
-        params = " ".join(f"(param ${p} i32)" for p in _PARAMS)
-        lines.append(f"(func $stage{number} {params} (result i32)")
-        lines += [*stage.locals, *stage.body, ")"]
-    return [*lines, *_dispatch(len(stages)), ")"]
+    params = " ".join(f"(param ${p} i32)" for p in _PARAMS)
+    for number, function in enumerate(functions):
+        lines += [f"(func $stage{number} {params} (result i32)", *function.locals, *function.body, ")"]
+    return [*lines, *_dispatch(len(functions), calls), ")"]
 
 
-def _dispatch(count: int) -> list[str]:
-    """Return pred_eval: a jump table over the stages; a stage that does not exist traps."""
+def _dispatch(count: int, calls: list[int]) -> list[str]:
+    """Return pred_eval: a jump table from stages to functions; a stage that does not exist traps."""
     params = " ".join(f"(param ${p} i32)" for p in ("stage", *_PARAMS))
     lines = [f'(func (export "{abi.EVAL}") {params} (result i32)', "block $none"]
     lines += [f"block $at{n}" for n in reversed(range(count))]
-    lines += ["local.get $stage", f"br_table {' '.join(f'$at{n}' for n in range(count))} $none"]
+    lines += ["local.get $stage", f"br_table {' '.join(f'$at{n}' for n in calls)} $none"]
     for number in range(count):
         lines += ["end", *(f"local.get ${p}" for p in _PARAMS), f"call $stage{number}", "return"]
     return [*lines, "end", "unreachable)"]

@@ -8,7 +8,7 @@ from kestrel_lab.eql.errors import QueryError
 from kestrel_lab.eql.fields import Scope
 from kestrel_lab.eql.interest import actions_of, required_tests
 from kestrel_lab.eql.ir import Program, Stage, TextLeaf, leaves
-from kestrel_lab.eql.limits import MAX_TESTS
+from kestrel_lab.eql.limits import MAX_STAGES, MAX_TESTS
 from kestrel_lab.schema.types import EqlType, Field
 
 _Keys = list[tuple[ast.Name, Field | None]]
@@ -21,7 +21,7 @@ def check_query(query: ast.Query, scope: Scope) -> Program:
         QueryError: for an unknown field, a type error, or what is not supported.
     """
     program = _event(query, scope) if isinstance(query, ast.Filter) else _sequence(query, scope)
-    found = (leaf for stage in program.all_stages for leaf in leaves(stage.expr))
+    found = (leaf for stage in program.distinct_stages for leaf in leaves(stage.expr))
     if len({leaf.test for leaf in found if isinstance(leaf, TextLeaf)}) > MAX_TESTS:
         raise QueryError(query.pos, f"the query has more than {MAX_TESTS:,} different tests", "split the rule")
     return program
@@ -32,18 +32,21 @@ def _event(query: ast.Filter, scope: Scope) -> Program:
 
 
 def _sequence(query: ast.Sequence, scope: Scope) -> Program:
-    if len(query.items) < 2:
+    count = sum(item.runs for item in query.items)
+    if count < 2:
         raise QueryError(query.pos, "a sequence needs at least two items", "one item alone is an event query")
+    if count > MAX_STAGES:
+        raise QueryError(query.pos, f"the sequence has more than {MAX_STAGES:,} items, runs counted")
     items = query.items if query.until is None else (*query.items, query.until)
     keys = [_keys((*query.by, *item.by), scope) for item in items]
     for item, own in zip(items, keys, strict=True):
         _check_keys(item, own, keys[0])
     kept = [i for i in range(len(keys[0])) if any(own[i][1] is not None for own in keys)]
     _refuse_null_keys(keys, kept)
-    stages = tuple(_stage(i.filter, scope, [k[n] for n in kept]) for i, k in zip(items, keys, strict=True))
-    count = len(query.items)
-    until = stages[count] if query.until is not None else None
-    return Program("sequence", stages[:count], until, query.maxspan, frozenset(scope.used))
+    stages = [_stage(i.filter, scope, [k[n] for n in kept]) for i, k in zip(items, keys, strict=True)]
+    until = stages.pop() if query.until is not None else None
+    repeated = tuple(stage for item, stage in zip(query.items, stages, strict=True) for _ in range(item.runs))
+    return Program("sequence", repeated, until, query.maxspan, frozenset(scope.used))
 
 
 def _stage(node: ast.Filter, scope: Scope, keys: _Keys) -> Stage:

@@ -44,7 +44,6 @@ def slots_of_leaf(leaf: Leaf, fields: Mapping[str, Field]) -> tuple[Slot, ...]:
 
 def slots_of(program: Program, fields: Mapping[str, Field]) -> dict[Slot, int]:
     """Return the slots of a program and their numbers."""
-    found = (
-        slot for stage in program.all_stages for leaf in leaves(stage.expr) for slot in slots_of_leaf(leaf, fields)
-    )
+    parts = (leaf for stage in program.distinct_stages for leaf in leaves(stage.expr))
+    found = (slot for leaf in parts for slot in slots_of_leaf(leaf, fields))
     return {slot: number for number, slot in enumerate(dict.fromkeys(found))}

@@ -222,8 +222,12 @@ class _Pending:
 @dataclass
 class _Sequences:
     query: ast.Sequence
+    items: list[ast.Item] = field(init=False)
     pending: dict[tuple[Key, int], _Pending] = field(default_factory=dict)  # at most one for each key and stage
     found: list[Match] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.items = [item for item in self.query.items for _ in range(item.runs)]
 
     def run(self, events: Sequence[Event]) -> list[Match]:
         now = 0
@@ -234,8 +238,8 @@ class _Sequences:
 
     def step(self, event: Event, now: int) -> None:
         before = len(self.found)
-        for stage in reversed(range(len(self.query.items))):
-            item = self.query.items[stage]
+        for stage in reversed(range(len(self.items))):
+            item = self.items[stage]
             if passes(item.filter, event):
                 for key in self.keys(item, event):
                     self.match(stage, key, event["event.sequence"], now)
@@ -243,7 +247,7 @@ class _Sequences:
         until = self.query.until
         if until is not None and passes(until.filter, event):
             for key in self.keys(until, event):
-                for stage in range(len(self.query.items)):
+                for stage in range(len(self.items)):
                     self.pending.pop((key, stage), None)
 
     def match(self, stage: int, key: Key, event_id: int, now: int) -> None:
@@ -254,7 +258,7 @@ class _Sequences:
         if old is None or (self.query.maxspan is not None and now - old.first_ns > self.query.maxspan):
             return
         new = _Pending((*old.ids, event_id), old.first_ns)
-        if stage == len(self.query.items) - 1:
+        if stage == len(self.items) - 1:
             self.found.append(Match(new.ids, key))
         else:
             self.pending[key, stage] = new

@@ -19,6 +19,7 @@ def test_limits_are_refused_by_name() -> None:
     assert "larger than 1,048,576 bytes" in refused("any where true //" + "x" * (1 << 20))
     assert "larger than 1,048,576 bytes" in refused("any where true //" + "\u20ac" * (1 << 19))
     assert "more than 20,000 items" in refused(f"any where process.pid in ({'1,' * 20_000}1)")
+    assert "more than 1,000 items" in refused("sequence " + "[any where true] with runs=100 " * 11)
     assert "nests deeper than 200" in refused(f"any where {'(' * 250}true{')' * 250}")
     assert "nests deeper than 200" in refused(f"any where {'not ' * 250}true")
     assert "nests deeper than 200" in refused(f"any where {'(not ' * 100_000}true{')' * 100_000}")

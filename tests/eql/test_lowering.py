@@ -55,6 +55,16 @@ def test_each_stage_has_its_number_and_until_is_last() -> None:
     assert len(module.cost_per_row) == len(module.cost_per_call) == 3
 
 
+def test_an_item_with_runs_is_one_function_and_many_stages() -> None:
+    query = "sequence [any where process.pid == 1] with runs=3 [any where process.pid == 2]"
+    program = compile_query(query)
+    module = lower_wasm(program)
+    found = [{"process.pid": 1}, {"process.pid": 2}]
+    assert [evaluate(module, n, found, range(2)).hits for n in range(4)] == [[0], [0], [0], [1]]
+    assert module.wat.count("(func $stage") == 2
+    assert len(module.cost_per_row) == len(program.stages) == 4
+
+
 def test_fuel_stays_under_the_static_cost_with_many_rows() -> None:
     text = 'any where process.name in ("a", "b") and (process.pid > 3 or not process.args : "x*") and process.pid < 9'
     module = lower_wasm(compile_query(text))

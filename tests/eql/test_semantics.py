@@ -193,6 +193,14 @@ def test_until_by_and_maxspan() -> None:
     assert "process.parent.entity_id" in program.fields
 
 
+def test_runs_repeat_the_item_with_its_keys() -> None:
+    program = compile_query(
+        "sequence [any where true] by process.pid with runs=3 [any where true] by process.parent.pid"
+    )
+    assert [s.by for s in program.stages] == [("process.pid",)] * 3 + [("process.parent.pid",)]
+    assert compile_query("sequence [any where true] with runs=2").kind == "sequence"
+
+
 def test_a_key_that_exists_nowhere_joins_everything() -> None:
     program = compile_query("sequence by ?no.such, process.pid [any where true] [any where true]")
     assert [s.by for s in program.stages] == [("process.pid",), ("process.pid",)]
