@@ -11,7 +11,8 @@ from kestrel_lab.engine.limits import Limits
 from kestrel_lab.engine.rule import Rule
 from kestrel_lab.engine.rulefile import RuleFile, compile_rule, parse
 from kestrel_lab.eql import Program
-from kestrel_lab.schema.actions import BY_CODE
+from kestrel_lab.eql.ir import field_of, leaves
+from kestrel_lab.schema.actions import tables_holding
 from kestrel_lab.schema.errors import RuleError, UsageError
 from kestrel_lab.schema.fields import BY_FIELD_NAME
 
@@ -32,7 +33,7 @@ class RuleCheck:
 
     Attributes:
         ok: whether it loads; unsupported rules do, and have a `language` other than eql.
-        fields: what the query reads; `unavailable`: those that no event it looks at can have.
+        fields: what the query reads; `unavailable`: those that no event of their category can have.
         rule: the compiled rule, if it is one.
     """
 
@@ -172,6 +173,10 @@ def _check_duplicate(file: RuleFile, seen: dict[str, str]) -> None:
 
 
 def _unavailable(program: Program) -> tuple[str, ...]:
-    """Return the fields that no event which the program looks at can have."""
-    tables = {BY_CODE[code].table for stage in program.all_stages for code in stage.actions}
-    return tuple(sorted(f for f in program.fields if not tables & set(BY_FIELD_NAME[f].tables)))
+    """Return the fields that no event of the category in question can have."""
+    out: set[str] = set()
+    for stage in program.all_stages:
+        tables = set(tables_holding(stage.category))
+        read = {name for leaf in leaves(stage.expr) if (name := field_of(leaf)) is not None}
+        out |= {name for name in (*read, *stage.by) if not tables & set(BY_FIELD_NAME[name].tables)}
+    return tuple(sorted(out))

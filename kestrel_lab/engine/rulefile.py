@@ -81,7 +81,7 @@ def parse(path: str, data: bytes) -> RuleFile:
         line = data.count(b"\n", 0, error.start) + 1
         raise RuleError("the file is not UTF-8", where=f"{path}:{line}", do="Save it as UTF-8.") from error
     except tomllib.TOMLDecodeError as error:
-        raise _toml_error(path, str(error)) from error
+        raise _toml_error(path, text, str(error)) from error
     table = document.get("rule")
     if not isinstance(table, dict):
         raise RuleError("there is no [rule] table", where=f"{path}:1", do="A rule file holds one [rule] table.")
@@ -132,9 +132,9 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _toml_error(path: str, message: str) -> RuleError:
-    place = _TOML_PLACE.search(message)
-    where = f"{path}:{place[1]}:{place[2]}" if place else path
+def _toml_error(path: str, text: str, message: str) -> RuleError:
+    place = _TOML_PLACE.search(message)  # absent at the end of the document
+    where = f"{path}:{place[1]}:{place[2]}" if place else f"{path}:{max(1, len(text.splitlines()))}"
     return RuleError(f"broken TOML: {_TOML_PLACE.sub('', message).strip()}", where=where)
 
 
