@@ -137,7 +137,7 @@ def is_locked(path: Path) -> bool:
     """Return whether some process holds the lock; False if there is no lock file."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
     try:
         fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)

@@ -69,6 +69,8 @@ class Follower:
                 place += 1
                 if record.number < start:
                     continue
+                if record.number in self._journal.holes:
+                    raise self._journal.holes[record.number].error(str(self.path))
                 if segment is None or segment.index != record.segment:
                     segment = StoredSegment(self.path, record.segment, self._journal)
                 try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -85,10 +85,12 @@ class JournalIndex:
         """Return the head hash: blake2b-256 (hex) of the whole journal."""
         return blake2b((self.root / JOURNAL).read_bytes(), digest_size=LONG).hexdigest()
 
-    def extents_hash(self, segment: int) -> str:
-        """Return a hash of what the epochs of an unsealed segment appended to its streams."""
-        hashes = [e.hash for record in self.segments[segment] for e in record.extents.values()]
-        return blake2b("".join(hashes).encode(), digest_size=LONG).hexdigest()
+    def forget_streams(self) -> None:
+        """Drop where the bytes of sealed segments' streams lay: most of what an epoch's record takes in memory."""
+        self.records = [replace(r, extents={}) if r.segment in self.seals else r for r in self.records]
+        self.segments.clear()
+        for record in self.records:
+            self.segments[record.segment].append(record)
 
     def position(self, number: int) -> int:
         """Return the place in `records` of the first epoch of this number or a later one."""

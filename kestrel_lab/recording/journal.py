@@ -6,7 +6,6 @@ A line is the blake2b-128 (hex) of its payload, a space, the payload (JSON witho
 from __future__ import annotations
 
 import json
-import os
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -111,7 +110,3 @@ class JournalTail:
     def torn(self) -> int:
         """Bytes of a last line that is not whole."""
         return len(self._rest)
-
-    def grown(self) -> bool:
-        """Return whether there is more to read."""
-        return os.stat(self._path).st_size > self.offset + len(self._rest)

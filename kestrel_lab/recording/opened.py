@@ -14,7 +14,6 @@ from kestrel_lab.recording.files import Appender, disk_limits
 from kestrel_lab.recording.layout import ENTITY, STRINGS, open_folder, short_hash
 from kestrel_lab.recording.records import KEY_INDEX, KEYS, EpochRecord, Extent
 from kestrel_lab.schema.epoch import Epoch, Rows, Segment
-from kestrel_lab.schema.errors import LimitError
 
 
 class OpenSegment:
@@ -71,7 +70,7 @@ class OpenSegment:
                 if name not in self._files:
                     self._files[name] = Appender(self.folder / f"{name}.arrows")
                 self._files[name].append(piece)
-        except LimitError:
+        except BaseException:  # Ctrl-C too: half an epoch must not stay
             self.rewind(before)
             raise
 

@@ -48,6 +48,7 @@ class Recording:
         self._recorded = is_locked(self.root / LOCK)
         self.journal = JournalIndex(self.root)
         self.journal.refresh()
+        self.journal.forget_streams()
         self._count = len(self.journal.records)
         self.damage: list[Damage] = list(self.journal.damage)
         self._check_pinned()
@@ -76,14 +77,6 @@ class Recording:
         """The ledger, written at close; None if the recording is cut or growing."""
         words = (self.journal.closed or {}).get("ledger")
         return None if words is None else Ledger(**words)
-
-    @property
-    def segment_hashes(self) -> list[str]:
-        """Hashes that say which events it holds: each segment's seal, or the journal's while it has none."""
-        return [
-            self.journal.seals[i].hash if i in self.journal.seals else self.journal.extents_hash(i)
-            for i in self.journal.segments
-        ]
 
     @property
     def gaps(self) -> list[Gap]:

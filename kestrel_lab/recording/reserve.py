@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 
 from kestrel_lab.recording.files import disk_limits
@@ -22,6 +23,7 @@ class Reserve:
             LimitError: when the disk is full already.
         """
         self._path, self._size = path, 0
+        self._lock = threading.Lock()  # the sealing thread releases, the recorder's keeps
         with disk_limits(path):
             self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self.keep(0)
@@ -35,7 +37,7 @@ class Reserve:
         need = _FLOOR + int(open_bytes * _SHARE)
         if need <= self._size:
             return
-        with disk_limits(self._path):
+        with self._lock, disk_limits(self._path):
             try:
                 self._allocate(need + _STEP)
             except OSError:
@@ -43,15 +45,18 @@ class Reserve:
 
     def release(self, open_bytes: int = 0) -> None:
         """Let go of what streams of `open_bytes` do not need."""
-        self._size = min(self._size, _FLOOR + int(open_bytes * _SHARE))
-        os.ftruncate(self._fd, self._size)
+        with self._lock:
+            if self._fd >= 0:
+                self._size = min(self._size, _FLOOR + int(open_bytes * _SHARE))
+                os.ftruncate(self._fd, self._size)
 
     def remove(self) -> None:
         """Let go of everything."""
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
-            self._path.unlink(missing_ok=True)
+        with self._lock:
+            if self._fd >= 0:
+                os.close(self._fd)
+                self._fd = -1
+                self._path.unlink(missing_ok=True)
 
     def _allocate(self, size: int) -> None:
         os.posix_fallocate(self._fd, 0, size)

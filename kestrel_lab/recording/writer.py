@@ -209,12 +209,12 @@ class RecordingWriter:
 def _make_folder(path: Path) -> None:
     if is_locked(path / LOCK):
         raise UsageError("another recorder writes to this folder", where=str(path), do="choose another name")
+    if path.exists():
+        raise UsageError("the folder exists", where=str(path), do="choose another name, or move it away")
     try:
         with disk_limits(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.mkdir(mode=0o700)
-    except FileExistsError:
-        raise UsageError("the folder exists", where=str(path), do="choose another name, or move it away") from None
     except OSError as error:
         raise UsageError(
             f"the folder cannot be made ({error.strerror})", where=str(path), do="choose a place you can write to"
