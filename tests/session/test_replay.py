@@ -1,11 +1,14 @@
+from pathlib import Path
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kestrel_lab.recording import open_recording
 from kestrel_lab.schema.alert import PackUse, Skip, alert_digest
 from kestrel_lab.schema.errors import UsageError
 from kestrel_lab.session.replay import replay
-from tests.session.scenario import memory, pack
+from tests.session.scenario import memory, pack, write_recording
 
 WORLD = memory()
 PACK = pack()
@@ -67,3 +70,28 @@ def test_a_schedule_says_from_where_the_pack_ran():
 def test_a_schedule_of_another_pack_is_refused():
     with pytest.raises(UsageError):
         replay(WORLD, PACK, schedule=[PackUse(0, "other")])
+
+
+@settings(max_examples=15, deadline=None)
+@given(skipped=st.sets(st.integers(0, 99), max_size=60))
+def test_any_skips_leave_every_other_epoch_whole(skipped: set[int]):
+    """Dictionaries and entities of skipped epochs stay usable, across segments too."""
+    world = memory(400, epoch_rows=4, segment_epochs=3)
+    alone = pack(drop=None)
+    whole = replay(world, alone)
+    found = replay(world, alone, skips=[Skip(n, n, 0, 0, 0) for n in skipped])
+    assert found.alerts == [a for a in whole.alerts if (a.last_event_id - 1) // 4 not in skipped]
+    assert found.skipped == len([n for n in skipped if n < len(world.stored)])
+
+
+def test_damage_is_passed_over_and_named_the_same_by_any_number_of_workers(tmp_path: Path):
+    write_recording(tmp_path / "a.krec", memory(400, segment_epochs=5))
+    for file in sorted((tmp_path / "a.krec" / "segments").glob("*1/*.arrow")):
+        data = bytearray(file.read_bytes())
+        data[len(data) // 2] ^= 1
+        file.write_bytes(bytes(data))
+    one = replay(open_recording(tmp_path / "a.krec"), PACK)
+    two = replay(open_recording(tmp_path / "a.krec"), PACK, workers=2)
+    assert {d.segment for d in one.damage} == {1}
+    assert (one.damage, one.alerts, one.fuel, one.events) == (two.damage, two.alerts, two.fuel, two.events)
+    assert 0 < one.events < WHOLE.events
