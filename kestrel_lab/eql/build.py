@@ -147,11 +147,11 @@ class Builder(Transformer[Token, Any]):
     def decimal_span(self, with_: Token, name: Token, _: Token, count: Token, unit: Token | None) -> NoReturn:
         raise QueryError(count.start_pos or 0, "maxspan must be a whole number", "use a smaller unit: 1500ms")
 
-    def runs(self, with_: Token, name: Token, _: Token | None, count: Token | None) -> int:
+    def runs(self, with_: Token, name: Token, _: Token | None, count: Token | None, unit: Token | None) -> int:
         if name == "maxspan":
             raise QueryError(name.start_pos or 0, "maxspan belongs to the sequence, not to an item",
                              "write `sequence by ... with maxspan=5m [...]`")  # fmt: skip
-        if name != "runs" or count is None:
+        if name != "runs" or count is None or unit is not None:
             raise QueryError(name.start_pos or 0, "an item can only be followed by `with runs=N`")
         pos = count.start_pos or 0
         value = integer(count, pos)
