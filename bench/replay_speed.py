@@ -1,4 +1,4 @@
-"""Replay throughput of the starter pack, in both modes, on at least five million events tiled from a real recording."""
+"""Replay throughput of the starter pack, in both modes, on five million events tiled from a real recording."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from bench import tools
-from bench.tile import tiled
+from bench.tile import faster, tiled
 
 EVENTS = 5_000_000
 MIX_S = 20
+#: how many times as fast as it was recorded the mix is tiled: 1 gives small epochs, 50 those of a flood
+FACTORS = (1, 50)
 
 
 def record_mix(folder: Path, seconds: int) -> Path:
@@ -30,8 +32,8 @@ def record_mix(folder: Path, seconds: int) -> Path:
     return out
 
 
-def tile(mix: Path, out: Path, events: int) -> int:
-    """Write a recording of at least `events` events tiled from `mix`; return how many it has."""
+def tile(mix: Path, out: Path, events: int, factor: int) -> int:
+    """Write at least `events` events tiled from `mix`, `factor` times as fast; return how many there are."""
     from kestrel_lab.recording import RecordingWriter, open_recording
     from kestrel_lab.schema.epoch import Ledger
 
@@ -39,9 +41,9 @@ def tile(mix: Path, out: Path, events: int) -> int:
     base = list(source.epochs())
     if base[-1].segment.index:
         raise RuntimeError("the mix has more than one segment; record a shorter one")
-    writer = RecordingWriter(out, source.info, {"made": "tiled from a recording"})
+    writer = RecordingWriter(out, source.info, {"made": f"tiled from a recording, {factor} times as fast"})
     written = 0
-    for epoch in tiled(base, events):
+    for epoch in tiled(faster(base, factor), events):
         writer.commit(epoch)
         written += epoch.rows
     writer.close(Ledger(seen=written, received=written, written=written))
@@ -52,17 +54,8 @@ def replay(recording: Path, mode: str, workers: int) -> dict[str, Any]:
     """Replay with the starter pack in a process of its own; return its summary and its memory, bytes."""
     from kestrel_lab.schema.resources import resource
 
-    command: list[Any] = [
-        tools.KESTREL,
-        "replay",
-        recording,
-        "--rules",
-        resource("rules"),
-        "--mode",
-        mode,
-        "--format",
-        "ndjson",
-    ]
+    rules = resource("rules")
+    command: list[Any] = [tools.KESTREL, "replay", recording, "--rules", rules, "--mode", mode, "--format", "ndjson"]
     process = subprocess.Popen([*command, "--workers", str(workers)], stdout=subprocess.PIPE)
     watch = tools.Watch(process.pid)
     assert process.stdout
@@ -76,47 +69,47 @@ def replay(recording: Path, mode: str, workers: int) -> dict[str, Any]:
     found = json.loads(last)
     kept = {k: found[k] for k in ("digest", "alerts", "events", "epochs", "evaluations", "mode", "seconds")}
     return kept | {
-        "workers": workers, "cpu_s": cpu_s, "peak": sum(watch.peaks.values()),
-        "resident_at": {str(share): watch.at(share) for share in (0.25, 0.5, 0.75, 1.0)},
+        "workers": workers, "cpu_s": cpu_s, **watch.figures(),
     }  # fmt: skip
 
 
 def measure(events: int = EVENTS, mix_s: int = MIX_S) -> dict[str, Any]:
-    """Record the mix, tile it, replay it: live and deterministic, 1 and 2 workers."""
+    """Record the mix; replay it tiled as it came and tiled as if it came faster; both modes, 1 and 2 workers."""
     from kestrel_lab.engine import load_pack
     from kestrel_lab.schema.resources import resource
 
-    pack = load_pack([resource("rules")])
+    kinds = [rule.program.kind for rule in load_pack([resource("rules")]).rules]
     with tempfile.TemporaryDirectory(dir=tools.HERE) as folder:
         mix = record_mix(Path(folder), mix_s)
-        long = Path(folder) / "long.krec"
-        written = tile(mix, long, events)
-        runs = [replay(long, mode, workers) for mode in ("live", "deterministic") for workers in (1, 2)]
-        size = tools.size_of(long)
+        runs = [run for factor in FACTORS for run in _replays(mix, Path(folder) / f"x{factor}.krec", events, factor)]
+    return {"rules": len(kinds), "sequences": kinds.count("sequence"), "runs": runs}
+
+
+def _replays(mix: Path, long: Path, events: int, factor: int) -> list[dict[str, Any]]:
+    tile(mix, long, events, factor)
+    runs = [replay(long, mode, workers) for mode in ("live", "deterministic") for workers in (1, 2)]
     if len({run["digest"] for run in runs}) != 1:
         raise RuntimeError(f"digests differ: {runs}")
-    kinds = [rule.program.kind for rule in pack.rules]
-    return {
-        "events": written, "bytes": size, "rules": len(kinds), "sequences": kinds.count("sequence"), "runs": runs,
-    }  # fmt: skip
+    size = tools.size_of(long)
+    shutil.rmtree(long)
+    return [run | {"factor": factor, "bytes": size} for run in runs]
 
 
 def _row(run: dict[str, Any]) -> list[str]:
-    resident = run["resident_at"]
     return [
-        run["mode"], str(run["workers"]), f"{run['events'] / run['seconds']:,.0f}",
-        f"{run['evaluations'] / run['events']:.2f}", f"{run['alerts']:,}",
-        " / ".join(f"{resident[share] / 1e6:.0f}" for share in ("0.25", "0.5", "1.0")), f"{run['peak'] / 1e6:.0f}",
+        str(run["factor"]), f"{run['events'] / run['epochs']:,.0f}", f"{run['bytes'] / run['events']:.1f}", run["mode"],
+        str(run["workers"]), f"{run['events'] / run['seconds']:,.0f}", f"{run['evaluations'] / run['events']:.2f}",
+        f"{run['alerts']:,}", tools.megabytes(run["resident_at"]), tools.megabytes([run["anonymous"]]),
     ]  # fmt: skip
 
 
 def show(found: dict[str, Any]) -> str:
     """Return the figures as Markdown."""
-    head = ("mode", "workers", "events/s", "rule evaluations/event", "alerts", "resident MB at 25/50/100 %", "peak MB")
-    first = (
-        f"{found['events']:,} events, {found['bytes'] / found['events']:.1f} bytes an event on disk, "
-        f"{found['rules']} rules, {found['sequences']} of them sequences."
-    )
+    head = (
+        "speed", "events/epoch", "bytes/event", "mode", "workers", "events/s", "rule evaluations/event", "alerts",
+        "resident MB at 10/25/50/75/95 %", "anonymous MB",
+    )  # fmt: skip
+    first = f"{found['runs'][0]['events']:,} events, {found['rules']} rules, {found['sequences']} of them sequences."
     return f"{first}\n\n{tools.table(head, [_row(run) for run in found['runs']])}"
 
 

@@ -42,26 +42,20 @@ def measure(rate: int = RATE, seconds: int = SECONDS) -> dict[str, Any]:
         size = tools.size_of(out)
     return {
         "events": ledger.written, "lost": ledger.lost_ring + ledger.lost_user, "seconds": storm_s, "bytes": size,
-        "cpu_s": cpu_s - before, "peak": sum(watch.peaks.values()),
-        "resident_at": {str(share): watch.at(share) for share in (0.1, 0.25, 0.5, 0.75, 1.0)},
+        "cpu_s": cpu_s - before, **watch.figures(),
     }  # fmt: skip
 
 
 def show(found: dict[str, Any]) -> str:
     """Return the figures as a Markdown table."""
     head = (
-        "events",
-        "events/s",
-        "lost",
-        "bytes/event",
-        "CPU, % of a core",
-        "resident MB at 10/25/50/75/100 %",
-        "peak MB",
-    )
+        "events", "events/s", "lost", "bytes/event", "CPU, % of a core", "resident MB at 10/25/50/75/95 %",
+        "anonymous MB", "peak MB, start included",
+    )  # fmt: skip
     row = [
         f"{found['events']:,}", f"{found['events'] / found['seconds']:,.0f}", str(found["lost"]),
         f"{found['bytes'] / found['events']:.1f}", f"{100 * found['cpu_s'] / found['seconds']:.0f}",
-        " / ".join(f"{size / 1e6:.0f}" for size in found["resident_at"].values()), f"{found['peak'] / 1e6:.0f}",
+        tools.megabytes(found["resident_at"]), tools.megabytes(found["anonymous_at"]), tools.megabytes([found["peak"]]),
     ]  # fmt: skip
     return tools.table(head, [row])
 

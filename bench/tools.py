@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -128,13 +128,15 @@ class Watch:
 
     Attributes:
         peaks: VmHWM of each process seen, bytes.
-        resident: (seconds since the start, resident bytes of the whole tree).
+        resident: bytes of the whole tree at each sample, pages of mapped files and rings included.
+        anonymous: the same without mapped files and rings.
     """
 
     pid: int
     every_s: float = 0.1
     peaks: dict[int, int] = field(default_factory=dict)
-    resident: list[tuple[float, int]] = field(default_factory=list)
+    resident: list[int] = field(default_factory=list)
+    anonymous: list[int] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._over = threading.Event()
@@ -142,24 +144,33 @@ class Watch:
         self._thread.start()
 
     def _run(self) -> None:
-        began = time.monotonic()
         while not self._over.wait(self.every_s):
             for member, peak in memory(self.pid, "VmHWM").items():
                 self.peaks[member] = max(peak, self.peaks.get(member, 0))
-            self.resident.append((time.monotonic() - began, sum(memory(self.pid, "VmRSS").values())))
+            self.resident.append(sum(memory(self.pid, "VmRSS").values()))
+            self.anonymous.append(sum(memory(self.pid, "RssAnon").values()))
 
     def stop(self) -> None:
         """Stop sampling."""
         self._over.set()
         self._thread.join()
 
-    def greatest(self) -> int:
-        """Return the greatest resident size of the whole tree, bytes."""
-        return max((size for _, size in self.resident), default=0)
+    def figures(self) -> dict[str, Any]:
+        """Return peak and resident bytes, and both kinds of resident bytes when a share of the watch was over."""
+        shares = (0.1, 0.25, 0.5, 0.75, 0.95)
+        marks = [int(share * len(self.resident)) for share in shares if self.resident]
+        return {
+            "peak": sum(self.peaks.values()),
+            "resident": max(self.resident, default=0),
+            "anonymous": max(self.anonymous, default=0),
+            "resident_at": [self.resident[mark] for mark in marks],
+            "anonymous_at": [self.anonymous[mark] for mark in marks],
+        }
 
-    def at(self, share: float) -> int:
-        """Return the resident size of the tree when `share` of the watch was over, bytes."""
-        return self.resident[min(int(share * len(self.resident)), len(self.resident) - 1)][1]
+
+def megabytes(sizes: Iterable[int]) -> str:
+    """Return sizes as megabytes: `12 / 13`."""
+    return " / ".join(f"{size / 1e6:.0f}" for size in sizes)
 
 
 def reap(process: subprocess.Popen[Any]) -> tuple[int, float]:
