@@ -36,7 +36,11 @@ def diff_recordings(a: Recording, b: Recording, *, workers: int = 1) -> Diff:
     first, second = replay(a, pack_a, workers=workers), replay(b, pack_a, workers=workers)
     links = [
         Link(str(a.path), key(first.alerts)),
-        Link(f"{b.path} with the rules of the first", key(second.alerts), _events(a, b, first, second, copies)),
+        Link(
+            f"{b.path} with the rules of the first" if changes else str(b.path),
+            key(second.alerts),
+            _events(a, b, first, second, copies),
+        ),
     ]
     if changes:
         third = replay(b, pack_b, workers=workers)
