@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -89,3 +90,9 @@ def own_cgroup() -> Iterator[Path]:
                 break
             except OSError:  # the last process has not left yet
                 time.sleep(0.05)
+
+
+def run_in(cgroup: Path, *command: str) -> None:
+    """Run a command in a cgroup; it must succeed. A recorder scoped to the cgroup sees it from its exec on."""
+    join = 'echo $$ > "$0/cgroup.procs"; exec "$@"'
+    subprocess.run(["sh", "-c", join, str(cgroup), *command], check=True, stdin=subprocess.DEVNULL)
