@@ -189,3 +189,17 @@ def read_seal(folder: Path, seal: SealRecord, records: Sequence[EpochRecord]) ->
         raise BrokenPartError(f"{SEAL} is damaged", records)
     out: dict[str, Any] = json.loads(data)
     return out
+
+
+def unlisted_seal(root: Path, segment: int, records: Sequence[EpochRecord]) -> SealRecord:
+    """Return the record of a seal whose journal line is damaged, from the seal itself.
+
+    Raises:
+        BrokenPartError: if there is no such seal: the segment is missing.
+    """
+    try:
+        data = (sealed_folder(root, segment) / SEAL).read_bytes()
+        seal = json.loads(data)
+    except (FileNotFoundError, ValueError):
+        raise BrokenPartError("the segment is missing: it has neither streams nor a seal", records) from None
+    return SealRecord.from_json(seal | {"seg": segment, "hash": long_hash(data), "files": {}})

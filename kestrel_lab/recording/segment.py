@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from kestrel_lab.recording.damage import damage_of
 from kestrel_lab.recording.index import JournalIndex
-from kestrel_lab.recording.layout import SEAL, long_hash, open_folder, sealed_folder
-from kestrel_lab.recording.records import KEYS, EpochRecord, SealRecord
-from kestrel_lab.recording.sealed import Sealed
+from kestrel_lab.recording.layout import open_folder
+from kestrel_lab.recording.records import KEYS, EpochRecord
+from kestrel_lab.recording.sealed import Sealed, unlisted_seal
 from kestrel_lab.recording.stores import StoredEntities, StoredRows, StoredStrings, Stores
 from kestrel_lab.recording.streams import BrokenPartError, Streams
 from kestrel_lab.schema.epoch import Epoch
@@ -80,14 +79,5 @@ class StoredSegment:
         return self._journal.segments[self._index]
 
     def _sealed(self) -> Sealed:
-        seal = self._journal.seal_of(self._index) or self._orphan()
+        seal = self._journal.seal_of(self._index) or unlisted_seal(self._root, self._index, self._records)
         return Sealed(self._root, seal, self._records, self._stores)
-
-    def _orphan(self) -> SealRecord:
-        """Return the record of a seal whose journal line is damaged, from the seal itself."""
-        try:
-            data = (sealed_folder(self._root, self._index) / SEAL).read_bytes()
-            seal = json.loads(data)
-        except (FileNotFoundError, ValueError):
-            raise BrokenPartError("the segment is missing: it has neither streams nor a seal", self._records) from None
-        return SealRecord.from_json(seal | {"seg": self._index, "hash": long_hash(data), "files": {}})

@@ -13,7 +13,7 @@ from kestrel_lab.recording.layout import JOURNAL, LONG, SCHEMA
 from kestrel_lab.recording.opening import open_recording
 from kestrel_lab.recording.reader import Recording
 from kestrel_lab.recording.records import EpochRecord, SealRecord
-from kestrel_lab.recording.sealed import Sealed
+from kestrel_lab.recording.sealed import Sealed, unlisted_seal
 from kestrel_lab.recording.stores import Stores
 from kestrel_lab.recording.streams import BrokenPartError, Streams
 from kestrel_lab.schema.epoch import End
@@ -92,10 +92,12 @@ def _streams(recording: Recording, index: int, records: list[EpochRecord]) -> It
         except BrokenPartError as error:
             yield damage_of(index, error.reason, error.records)
         except FileNotFoundError:
-            if seal := recording.journal.seal_of(index):
-                yield from _sealed(recording, seal, records)
+            try:
+                seal = recording.journal.seal_of(index) or unlisted_seal(recording.root, index, records)
+            except BrokenPartError as error:
+                yield damage_of(index, error.reason, error.records)
             else:
-                yield damage_of(index, "the segment is missing: it has neither streams nor a seal", records)
+                yield from _sealed(recording, seal, records)
             return
 
 
