@@ -1,6 +1,6 @@
 """The syntax tree of a query, as written. Every node keeps `pos`, its offset in the text.
 
-`depth` counts nesting, parentheses included; the parser refuses what nests too deep.
+`depth` counts the parentheses, `not`s, calls and signs that stand around one another; the parser refuses too many.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class Literal:
 
     pos: int
     value: str | int | float | bool | None
-    depth: int = field(default=1, compare=False)
+    depth: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Name:
     pos: int
     name: str
     optional: bool = False
-    depth: int = field(default=1, compare=False)
+    depth: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Call:
     name: str
     fold: bool
     args: tuple[Node, ...]
-    depth: int = field(default=1, compare=False)
+    depth: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Arithmetic:
     op: str
     left: Node | None
     right: Node
-    depth: int = field(default=1, compare=False)
+    depth: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class Compare:
     op: CompareOp
     left: Node
     right: Node
-    depth: int = field(default=1, compare=False)
+    depth: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ class Match:
     negated: bool
     left: Node
     items: tuple[Node, ...]
-    depth: int = field(default=1, compare=False)
+    depth: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ class Not:
 
     pos: int
     item: Node
-    depth: int = field(default=1, compare=False)
+    depth: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ class Junction:
     pos: int
     op: OneOf["and", "or"]
     items: tuple[Node, ...]
-    depth: int = field(default=1, compare=False)
+    depth: int = field(default=0, compare=False)
 
 
 Node: TypeAlias = Literal | Name | Call | Arithmetic | Compare | Match | Not | Junction

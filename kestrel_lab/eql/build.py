@@ -81,7 +81,7 @@ class Builder(Transformer[Token, Any]):
     def compare(self, left: ast.Node, op: Token, right: ast.Node) -> ast.Compare:
         pos = op.start_pos or 0
         kind: Any = str(op)
-        return ast.Compare(pos, kind, left, right, _deeper(pos, left, right))
+        return ast.Compare(pos, kind, left, right, _nesting(left, right))
 
     def chained(self, left: ast.Compare, op: Token, right: ast.Node) -> NoReturn:
         raise QueryError(op.start_pos or 0, "comparisons cannot be chained", "join two comparisons with `and`")
@@ -114,10 +114,10 @@ class Builder(Transformer[Token, Any]):
         return ast.Not(pos, item, _deeper(pos, item))
 
     def any_of(self, *items: ast.Node) -> ast.Junction:
-        return ast.Junction(items[0].pos, "or", items, _deeper(items[0].pos, *items))
+        return ast.Junction(items[0].pos, "or", items, _nesting(*items))
 
     def all_of(self, *items: ast.Node) -> ast.Junction:
-        return ast.Junction(items[0].pos, "and", items, _deeper(items[0].pos, *items))
+        return ast.Junction(items[0].pos, "and", items, _nesting(*items))
 
     # queries
 
@@ -193,11 +193,15 @@ class Builder(Transformer[Token, Any]):
 def _match(left: ast.Node, kind: Token, items: tuple[ast.Node, ...], negated: bool = False) -> ast.Match:
     pos = kind.start_pos or 0
     word: Any = str(kind)
-    return ast.Match(pos, word, negated, left, items, _deeper(pos, left, *items))
+    return ast.Match(pos, word, negated, left, items, _nesting(left, *items))
+
+
+def _nesting(*items: ast.Node) -> int:
+    return max((i.depth for i in items), default=0)
 
 
 def _deeper(pos: int, *items: ast.Node) -> int:
-    depth = 1 + max((i.depth for i in items), default=0)
+    depth = 1 + _nesting(*items)
     if depth > MAX_DEPTH:
         raise QueryError(pos, f"the condition nests deeper than {MAX_DEPTH}", "flatten it, or split the rule")
     return depth

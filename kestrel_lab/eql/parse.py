@@ -21,8 +21,7 @@ def parse(text: str) -> ast.Query:
     Raises:
         QueryError: if it is too large or nests too deep, is no EQL, or uses what is not supported.
     """
-    if len(text) > MAX_BYTES or len(text.encode(errors="surrogatepass")) > MAX_BYTES:
-        raise QueryError(0, f"the query is larger than {MAX_BYTES:,} bytes", "split it into several rules")
+    _check_text(text)
     try:
         found: Any = _grammar().parse(text)
     except UnexpectedCharacters as error:
@@ -32,6 +31,15 @@ def parse(text: str) -> ast.Query:
     if not isinstance(found, ast.Filter | ast.Sequence):
         raise TypeError(f"the grammar made a {type(found).__name__}")
     return found
+
+
+def _check_text(text: str) -> None:
+    try:
+        size = len(text) if len(text) > MAX_BYTES else len(text.encode())
+    except UnicodeEncodeError as error:
+        raise QueryError(error.start, "half a surrogate pair is no character") from None
+    if size > MAX_BYTES:
+        raise QueryError(0, f"the query is larger than {MAX_BYTES:,} bytes", "split it into several rules")
 
 
 @cache

@@ -48,6 +48,14 @@ def test_tabs_and_control_characters_are_shown_safely() -> None:
     assert line.expandtabs()[caret.expandtabs().index("^")] == "="
 
 
+@pytest.mark.parametrize(
+    "text", ['any where process.name == "\ud800"', "any where process.pid == \u0663", "\ufeffany where true"]
+)
+def test_odd_characters_are_refused(text: str) -> None:
+    with pytest.raises(RuleError, match=r"<query>:1:\d+: .*(character|surrogate)"):
+        compile_query(text)
+
+
 def test_carriage_returns_end_no_line() -> None:
     with pytest.raises(RuleError) as caught:
         compile_query('any where true and\r\n  process.nam == "a"\r\n')
