@@ -118,10 +118,10 @@ class Classes:
 
     def _learn(self, codes: Array, dictionary: Dictionary) -> None:
         if dictionary.alike is None:
-            self._codes[codes] = self._classify(lookup(dictionary, codes))
+            self._codes[codes] = self._classify(lookup(dictionary, codes.tolist()))
             return
         distinct, inverse = np.unique(dictionary.alike(codes), return_inverse=True)
-        values = lookup(dictionary, distinct)
+        values = lookup(dictionary, distinct.tolist())
         new = list(dict.fromkeys(v for v in values if v not in self._seen))
         self._seen.update(zip(new, self._classify(new).tolist(), strict=True))
         self._codes[codes] = np.array([self._seen[v] for v in values], np.uint32)[inverse]

@@ -123,7 +123,7 @@ def _choices(
     values: list[Value]
     if isinstance(found, Coded):
         distinct, inverse = np.unique(found.codes, return_inverse=True)
-        values = list(lookup(found.dictionary, distinct))
+        values = list(lookup(found.dictionary, distinct.tolist()))
     else:
         valid = np.ones(len(rows), np.bool_) if found.valid is None else found.valid
         distinct, inverse = np.unique(found.values, return_inverse=True)

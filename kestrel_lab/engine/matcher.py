@@ -60,12 +60,21 @@ class _Sequences:
             )
         return found
 
-    def routes(self, block: Hits) -> list[list[tuple[bytes, Machine]]]:
-        """Return, for each distinct set of keys of a block, the owned keys and their machines."""
-        return [
-            [(key, self.machine(shard)) for key in keys if (shard := shard_of(key)) in self._shards]
-            for keys in block.keys.found()[0]
-        ]
+    def routes(self, blocks: Sequence[Hits]) -> list[list[list[tuple[bytes, Machine]]]]:
+        """Return, for each block and each of its distinct sets of keys, the owned keys and their machines.
+
+        Keys that can change nothing may be left out: those that nothing is pending under and no event begins with.
+        """
+        begun = {key for b in blocks if b.stage == 0 for keys in b.keys.found()[0] for key in keys}
+        later = sum(len(b.keys.found()[0]) for b in blocks if b.stage)
+        waiting = sum(len(machine.pending) for machine in self.machines.values())
+        if waiting > 4 * later:  # then to look at what is pending takes longer than it saves
+            return [[self._owned(keys) for keys in b.keys.found()[0]] for b in blocks]
+        live = begun.union(key for machine in self.machines.values() for _, key in machine.pending)
+        return [[self._owned([k for k in keys if k in live]) for keys in b.keys.found()[0]] for b in blocks]
+
+    def _owned(self, keys: Iterable[bytes]) -> list[tuple[bytes, Machine]]:
+        return [(key, self.machine(shard)) for key in keys if (shard := shard_of(key)) in self._shards]
 
     def idle(self, blocks: Sequence[Hits]) -> bool:
         """Return whether these hits can change nothing: none begins a sequence, and none is pending."""
@@ -175,10 +184,10 @@ class Matcher:
 
     def _sequence_alerts(self, sequences: _Sequences, blocks: Sequence[Hits], wall_offset_ns: int) -> list[Alert]:
         until = len(sequences.rule.program.stages)
-        routes = [sequences.routes(block) for block in blocks]
+        routes = sequences.routes(blocks)
         touched: dict[tuple[Machine, Slot], None] = {}
         done: list[tuple[Pending, bytes, int]] = []
-        for event_id, b, i, key_index, now in _in_order(blocks, until):
+        for event_id, b, i, key_index, now in _in_order(blocks, routes, until):
             block = blocks[b]
             for key, machine in routes[b][key_index]:
                 if block.stage == until:
@@ -217,16 +226,20 @@ class Matcher:
         )
 
 
-def _in_order(blocks: Sequence[Hits], until: int) -> Iterable[tuple[int, int, int, int, int]]:
-    """Return (event_id, block, place in it, key index, event time) of all hits.
+def _in_order(
+    blocks: Sequence[Hits], routes: Sequence[Sequence[Sequence[object]]], until: int
+) -> Iterable[tuple[int, int, int, int, int]]:
+    """Return (event_id, block, place in it, key index, event time) of the hits that have somewhere to go.
 
     Hits are ordered by event; the stages of one event last to first, then `until`.
     """
-    ids = np.concatenate([b.event_id for b in blocks])
-    rank = np.concatenate([np.full(len(b.event_id), 1 if b.stage == until else -b.stage) for b in blocks])
-    which = np.concatenate([np.full(len(b.event_id), n) for n, b in enumerate(blocks)])
-    place = np.concatenate([np.arange(len(b.event_id)) for b in blocks])
-    key = np.concatenate([b.keys.found()[1] for b in blocks])
-    time = np.concatenate([b.event_time for b in blocks])
-    order = np.lexsort((rank, ids))
-    return zip(*(column[order].tolist() for column in (ids, which, place, key, time)), strict=True)
+    parts = []
+    for number, block in enumerate(blocks):
+        key = block.keys.found()[1]
+        place = np.flatnonzero(np.array([bool(r) for r in routes[number]], np.bool_)[key])
+        rank = 1 if block.stage == until else -block.stage
+        columns = block.event_id[place], np.full(len(place), rank), np.full(len(place), number), place, key[place]
+        parts.append((*columns, block.event_time[place]))
+    ids, ranks, which, places, keys, times = (np.concatenate(column) for column in zip(*parts, strict=True))
+    order = np.lexsort((ranks, ids))
+    return zip(*(column[order].tolist() for column in (ids, which, places, keys, times)), strict=True)

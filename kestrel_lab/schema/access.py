@@ -120,26 +120,27 @@ def python_values(found: Coded | Numbers) -> list[Value]:
         if found.valid is None:
             return values
         return [v if ok else None for v, ok in zip(values, found.valid.tolist(), strict=True)]
-    distinct, inverse = np.unique(found.codes, return_inverse=True)
-    texts = lookup(found.dictionary, distinct)
-    return [texts[i] for i in inverse.tolist()]
+    codes = found.codes.tolist()
+    distinct = sorted(set(codes))
+    texts = dict(zip(distinct, lookup(found.dictionary, distinct), strict=True))
+    return [texts[c] for c in codes]
 
 
 #: Codes further apart than this are looked up in separate runs.
 _NEAR = 16
 
 
-def lookup(dictionary: Dictionary, codes: Array) -> list[Text]:
+def lookup(dictionary: Dictionary, codes: Sequence[int]) -> list[Text]:
     """Return the values of distinct codes in rising order; None for code 0. Runs of codes cost one call each."""
-    if not len(codes):
-        return []
     out: list[Text] = []
-    breaks = np.flatnonzero(np.diff(codes.astype(np.int64)) > _NEAR) + 1
-    for run in np.split(codes, breaks):
-        first = int(run[0])
-        values = dictionary.values(first, int(run[-1]) + 1)
-        out += values if len(values) == len(run) else [values[i] for i in (run - run[0]).tolist()]
-    if codes[0] == 0:
+    begin = 0
+    for end in range(1, len(codes) + 1):
+        if end == len(codes) or codes[end] - codes[end - 1] > _NEAR:
+            first = codes[begin]
+            values = dictionary.values(first, codes[end - 1] + 1)
+            out += values if len(values) == end - begin else [values[c - first] for c in codes[begin:end]]
+            begin = end
+    if codes and codes[0] == 0:
         out[0] = None
     return out
 
@@ -241,9 +242,9 @@ def _lists_of(segment: Segment, column: str) -> Callable[[int, int], Sequence[Te
         strings = segment.strings(f"entity:{column}")
         first = int(offsets[start])
         part = codes[first : int(offsets[stop])]
-        distinct, inverse = np.unique(part, return_inverse=True)
-        texts = [strings.values(c, c + 1)[0] for c in distinct.tolist()]
-        items = [texts[i] for i in inverse.tolist()]
+        items = part.tolist()
+        texts = {c: strings.values(c, c + 1)[0] for c in set(items)}
+        items = [texts[c] for c in items]
         ends = (offsets[start : stop + 1] - first).tolist()
         return [tuple(items[a:b]) or None for a, b in pairwise(ends)]
 
@@ -290,7 +291,7 @@ def _counts(base: Coded) -> Numbers:
         codes = base.dictionary.alike(codes)
     distinct, again = np.unique(codes, return_inverse=True)
     inverse = again[inverse]
-    texts = [base.dictionary.values(c, c + 1)[0] if c else None for c in distinct.tolist()]
+    texts = lookup(base.dictionary, distinct.tolist())
     counts = np.array([len(t) if isinstance(t, tuple) else 0 for t in texts], dtype="i8")
     present = np.array([t is not None for t in texts], dtype=np.bool_)
     return Numbers(counts[inverse], present[inverse])
