@@ -40,9 +40,9 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 
 def test_each_act_is_followed_by_its_alerts_within_a_second(told: tuple[Path, str]) -> None:
     _, text = told
-    acts = dict(part.split("\n", 1) for part in text.split("\nWhat was recorded")[0].split("\n> ")[1:])
+    acts = text.partition("\nWhat was recorded")[0].split("\n> ")[1:]
     for act, rules in EXPECTED.items():
-        said = next(lines for story, lines in acts.items() if story.startswith(act))
+        said = next(lines for lines in acts if lines.startswith(act))
         assert [rule for rule in rules if rule not in said] == []
     delays = [float(found) for found in re.findall(r"^    ([0-9.]+) s later:", text, re.MULTILINE)]
     assert delays

@@ -90,25 +90,28 @@ def command(
     from kestrel_lab.engine import load_pack
     from kestrel_lab.schema.resources import resource
     from kestrel_lab.session import DEFAULT_MAX_LAG_S, Stop, record
+    from kestrel_lab.session.signals import stop_on_signals
 
     pack = None if no_rules else load_pack(rules or (resource("rules"),))
     out = out or Path(time.strftime("kestrel-%Y%m%d-%H%M%S.krec"))
     stop = Stop()
-    with closing(StatusLine()) as status, ExitStack() as stack:
-        report = record(
-            CaptureConfig(cgroup=cgroup),
-            out,
-            pack,
-            command=argv,
-            duration=duration,
-            only_needed=only_needed,
-            workers=workers,
-            max_lag_s=DEFAULT_MAX_LAG_S if max_lag is None else max_lag,
-            on_alert=_alert_sink(alerts, status, stack),
-            on_progress=_Progress(out, status),
-            stop=stop,
-        )
-    _show(report, as_data=fmt == "ndjson" or alerts == Path("-"))
+    # Signals are held until the path is printed: an impatient Ctrl-C must not hide where the recording is.
+    with stop_on_signals(stop):
+        with closing(StatusLine()) as status, ExitStack() as stack:
+            report = record(
+                CaptureConfig(cgroup=cgroup),
+                out,
+                pack,
+                command=argv,
+                duration=duration,
+                only_needed=only_needed,
+                workers=workers,
+                max_lag_s=DEFAULT_MAX_LAG_S if max_lag is None else max_lag,
+                on_alert=_alert_sink(alerts, status, stack),
+                on_progress=_Progress(out, status),
+                stop=stop,
+            )
+        _show(report, as_data=fmt == "ndjson" or alerts == Path("-"))
     return _exit_code(report, hurried=stop.hurry)
 
 
