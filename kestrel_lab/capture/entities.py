@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from kestrel_lab.capture.snapshot import copy_entities
 from kestrel_lab.schema.build import GrowingSegment
 from kestrel_lab.schema.fields import PRECISION_EVENT, PRECISION_UNSEEN
 from kestrel_lab.schema.ids import entity_id
@@ -163,12 +164,18 @@ class Images:
     def move(self, segment: GrowingSegment) -> None:
         """Continue in a new segment: the images kept and their ancestors are copied there under new refs."""
         old, self.segment = self.segment, segment
-        snapshot = _Snapshot(old, segment)
         kept = list(self._by_key.values())
-        for image, ref in zip(kept, snapshot.copy([image.ref for image in kept]), strict=True):
-            image.ref = ref
-            image.parent = snapshot.moved.get(image.parent, 0)
-            image.name, image.executable, image.working_directory, image.args = snapshot.texts(ref)
+        moved = copy_entities(old, segment, [image.ref for image in kept], MAX_ANCESTORS)
+        entities = segment.entities
+        names = [entities.column(column).tolist() for column in _STRINGS]
+        parents = entities.column("parent").tolist()
+        offsets, codes = entities.lists("args")
+        starts, args = offsets.tolist(), codes.tolist()
+        for image in kept:
+            ref = image.ref = int(moved[image.ref])
+            image.parent = parents[ref]
+            image.name, image.executable, image.working_directory = (column[ref] for column in names)
+            image.args = tuple(args[starts[ref] : starts[ref + 1]])
 
     def _creator_ref(self, creator: Key, event_id: int, ts: int) -> int:
         found = self._by_key.get(creator)
@@ -192,51 +199,3 @@ class Images:
     def _retire(self, image: Image, ts: int) -> None:
         image.gone_ns = ts
         self._gone.append(image)
-
-
-class _Snapshot:
-    """Copies entities from one segment to the next."""
-
-    def __init__(self, old: GrowingSegment, new: GrowingSegment) -> None:
-        self._old, self._new = old, new
-        self.moved: dict[int, int] = {0: 0}
-        self._parents = old.entities.column("parent").tolist()
-
-    def copy(self, refs: Sequence[int]) -> list[int]:
-        """Copy entities and their ancestors, ancestors first; return the new refs."""
-        order = [ref for start in refs for ref in reversed(list(self._line(start)))]
-        order = [ref for ref in dict.fromkeys(order) if ref not in self.moved]
-        for at, ref in enumerate(order):
-            self.moved[ref] = len(self._new.entities) + at
-        columns = {name: [self._value(name, ref) for ref in order] for name in _COLUMNS}
-        self._new.entities.extend(columns, {"args": [self._args(ref) for ref in order]})
-        return [self.moved[ref] for ref in refs]
-
-    def texts(self, ref: int) -> tuple[int, int, int, tuple[int, ...]]:
-        """Return the codes that a copied entity has in the new segment."""
-        entities = self._new.entities
-        name, executable, folder = (int(entities.column(column)[ref]) for column in _STRINGS)
-        offsets, codes = entities.lists("args")
-        return name, executable, folder, tuple(codes[offsets[ref] : offsets[ref + 1]].tolist())
-
-    def _line(self, ref: int) -> Iterator[int]:
-        for _ in range(MAX_ANCESTORS + 1):
-            if ref == 0:
-                return
-            yield ref
-            ref = self._parents[ref]
-
-    def _value(self, name: str, ref: int) -> object:
-        value = self._old.entities.column(name)[ref]
-        if name == "parent":
-            return self.moved.get(int(value), 0)
-        if name in _STRINGS:
-            return self._moved_code(f"entity:{name}", int(value))
-        return bytes(value) if name == "entity_id" else int(value)
-
-    def _args(self, ref: int) -> list[int]:
-        offsets, codes = self._old.entities.lists("args")
-        return [self._moved_code("entity:args", code) for code in codes[offsets[ref] : offsets[ref + 1]].tolist()]
-
-    def _moved_code(self, key: str, code: int) -> int:
-        return self._new.strings(key).code(self._old.strings(key).values(code, code + 1)[0]) if code else 0

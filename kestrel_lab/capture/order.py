@@ -72,10 +72,9 @@ class Order:
         self._last_ts = 0
 
     def add(self, ring: int, words: Words) -> None:
-        """Take the records of one drain of one ring."""
-        if len(words):
-            ts = np.ascontiguousarray(KINDS[ring].view(words)["head"]["ts"])
-            self._waiting.append(_Waiting(Block(ring, words), ts, np.arange(len(ts))))
+        """Take the records (at least one) of one drain of one ring."""
+        ts = np.ascontiguousarray(KINDS[ring].view(words)["head"]["ts"])
+        self._waiting.append(_Waiting(Block(ring, words), ts, np.arange(len(ts))))
 
     def advance(self, watermark_ns: int) -> None:
         """Declare every event up to `watermark_ns` final."""

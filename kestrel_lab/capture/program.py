@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -76,10 +77,11 @@ class Program:
         self._functions: dict[str, Any] = {}
         self._attached: set[str] = set()
         self.off: dict[str, str] = {}
-        os.environ["BCC_KERNEL_SOURCE"] = str(headers)
-        self._bpf: Any = self._load()
+        with _environment("BCC_KERNEL_SOURCE", str(headers)):
+            self._bpf: Any = self._load()
         self.rings = [
-            Ring(name, kind, self._bpf[f"ring_{name}".encode()].map_fd, self._pages[name]) for name, kind in RINGS.items()
+            Ring(name, kind, self._bpf[f"ring_{name}".encode()].map_fd, self._pages[name])
+            for name, kind in RINGS.items()
         ]
         table = self._bpf[b"dispatch"]
         for number, entry in dispatch_entries().items():
@@ -176,6 +178,20 @@ class Program:
         for ring in self.rings:
             ring.close()
         self._bpf.cleanup()
+
+
+@contextmanager
+def _environment(name: str, value: str) -> Iterator[None]:
+    """Set a variable for the compiler alone: commands that are recorded must not inherit it."""
+    before = os.environ.get(name)
+    os.environ[name] = value
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
 
 
 def _recursion_misses(fd: int) -> int:

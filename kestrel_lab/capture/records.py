@@ -97,7 +97,17 @@ class RingKind:
         """Return records, cut after so many words, as a structured array over the same memory."""
         return words.view(self._dtype(words.shape[1])).reshape(-1)
 
+    @cached_property
+    def _dtypes(self) -> dict[int, np.dtype[np.void]]:
+        return {}
+
     def _dtype(self, words: int) -> np.dtype[np.void]:
+        known = self._dtypes.get(words)
+        if known is None:
+            known = self._dtypes[words] = self._make_dtype(words)
+        return known
+
+    def _make_dtype(self, words: int) -> np.dtype[np.void]:
         names = list(self.record.names or ())
         formats: list[np.dtype[Any]] = [self.record[name] for name in names]
         if self.lens:

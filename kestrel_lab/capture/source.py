@@ -168,7 +168,9 @@ class LiveSource:
         for index, ring in enumerate(self._program.rings):
             words, complete = ring.drain()
             whole &= complete
-            came |= len(words) > 0
+            if not len(words):
+                continue
+            came = True
             self._losses += self._sequences.observe(ring.kind.view(words))
             self._order.add(index, words)
         if whole:
