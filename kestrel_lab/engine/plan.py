@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kestrel_lab.engine.captures import captured_fields
+from kestrel_lab.engine.glob import key_of
 from kestrel_lab.engine.rule import Rule
 from kestrel_lab.eql import Slot, Stage, TextTest
 from kestrel_lab.eql.ir import leaves
@@ -99,8 +100,20 @@ def _stage_plan(position: int, rule: Rule, number: int, stage: Stage, table: str
         rule_id=rule.id,
         number=number,
         actions=actions,
-        key=next((t for t in stage.required if not isinstance(BY_FIELD_NAME[t.field].source, Constant)), None),
+        key=_index_key(stage.required),
         columns=tuple(dict.fromkeys(s for s in slots if s.kind is not SlotKind.TEST)),
         by=tuple(zip(stage.by, optional, strict=True)),
         captures=() if stage is rule.program.until else captured_fields(rule.captures, table),
     )
+
+
+def _index_key(required: Sequence[TextTest]) -> TextTest | None:
+    """Return the required test that few rows should pass: a long literal is rarer than a short one."""
+    useful = [t for t in required if not isinstance(BY_FIELD_NAME[t.field].source, Constant)]
+    return max(useful, key=_literal_bytes, default=None)
+
+
+def _literal_bytes(test: TextTest) -> int:
+    if test.op in ("equal", "address"):
+        return min(map(len, test.patterns))
+    return min(len(key_of(p)) for p in test.patterns) if test.op == "like" else 0
