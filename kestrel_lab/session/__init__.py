@@ -9,8 +9,9 @@ from kestrel_lab.session.diff_recordings import diff_recordings
 from kestrel_lab.session.lag import DEFAULT_MAX_LAG_S
 from kestrel_lab.session.live import LiveReport, run_live
 from kestrel_lab.session.prove import Proof, ProofRow, prove
+from kestrel_lab.session.record_report import RecordProgress, RecordReport
 from kestrel_lab.session.recorded import LiveRun, live_run, recorded_pack, replay_as_live
-from kestrel_lab.session.recorder import RecordProgress, RecordReport, record
+from kestrel_lab.session.recorder import record
 from kestrel_lab.session.replay import Replay, replay
 from kestrel_lab.session.signals import Stop
 

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from kestrel_lab.engine import Limits, Pack, engine_build
 from kestrel_lab.recording import AlertLog, RecordingWriter
-from kestrel_lab.schema.alert import Alert, Mode, PackUse, Skip
-from kestrel_lab.schema.epoch import Epoch, Gap, Ledger, SourceInfo
-from kestrel_lab.schema.errors import KestrelError, LimitError, UsageError
+from kestrel_lab.schema.alert import Alert, Mode, PackUse
+from kestrel_lab.schema.epoch import Epoch, Ledger
+from kestrel_lab.schema.errors import KestrelError, LimitError
+from kestrel_lab.session.command import Command, require_command
 from kestrel_lab.session.drive import EngineSpec
 from kestrel_lab.session.engine_process import EngineProcess, LiveOptions
 from kestrel_lab.session.lag import DEFAULT_MAX_LAG_S
 from kestrel_lab.session.live import LiveReport
+from kestrel_lab.session.record_report import Capture, RecordOptions, RecordProgress, RecordReport
 from kestrel_lab.session.signals import Stop, stop_on_signals
 
 if TYPE_CHECKING:
@@ -27,102 +27,6 @@ if TYPE_CHECKING:
 
 _POLL_S = 0.02
 _PROGRESS_S = 0.25
-#: How long a finished recording waits for its engine to reach the end.
-TAIL_S = 60.0
-#: How long a command may take to end once asked to.
-_COMMAND_GRACE_S = 5.0
-
-
-class Capture(Protocol):
-    """What a recorder needs of a live source: `capture.LiveSource`, or a test's."""
-
-    @property
-    def info(self) -> SourceInfo:
-        """What is true of the whole source."""
-        ...
-
-    @property
-    def facts(self) -> Mapping[str, Any]:
-        """What the manifest says of kernel and probes."""
-        ...
-
-    def poll(self, timeout_s: float) -> list[Epoch]:
-        """Return the epochs that have closed, waiting up to `timeout_s` seconds for events."""
-        ...
-
-    def stop(self) -> list[Epoch]:
-        """Detach, drain, and return the last epochs."""
-        ...
-
-    def ledger(self) -> Ledger:
-        """Return the counts, `written` and `lost_user` left 0."""
-        ...
-
-    def pending_gaps(self) -> Sequence[Gap]:
-        """Return gaps found after the last epoch."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class RecordProgress:
-    """A moment of a recording, for a status line. Rates are over the time since the one before."""
-
-    seconds: float
-    events: int
-    events_per_s: float
-    lost: int
-    alerts: int
-    bytes: int
-    engine_error: KestrelError | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class RecordReport:
-    """What a recording became.
-
-    Attributes:
-        head: hash over the whole recording; empty if the disk was too full to end it.
-        alerts, digest, skips: what the live engine raised and passed over; digest is empty without a finished engine.
-        engine: its whole report, None if there was none or it did not finish; `engine_error` says why.
-        failure: why recording ended early (a full disk), None if it did not.
-        command_exit: exit code of the command recorded, negative for a signal; None without a command.
-        interrupted: whether Ctrl-C or SIGTERM ended it.
-    """
-
-    path: Path
-    head: str
-    ledger: Ledger
-    events: int
-    epochs: int
-    bytes: int
-    seconds: float
-    alerts: int = 0
-    digest: str = ""
-    skips: Sequence[Skip] = ()
-    engine: LiveReport | None = None
-    engine_error: KestrelError | None = None
-    failure: KestrelError | None = None
-    command_exit: int | None = None
-    interrupted: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class RecordOptions:
-    """How to record.
-
-    Attributes:
-        command: record until this command ends; it runs with the caller's environment, folder and terminal.
-        duration_s: record so long.
-        mode, limits, live: how the engine beside it runs.
-        tail_s: how long to wait for the engine after the recording is sealed.
-    """
-
-    command: Sequence[str] = ()
-    duration_s: float | None = None
-    mode: Mode = "live"
-    limits: Limits = field(default_factory=Limits)
-    live: LiveOptions = field(default_factory=LiveOptions)
-    tail_s: float = TAIL_S
 
 
 def record(
@@ -178,8 +82,7 @@ def record_from(
     actions: frozenset[int] | None = None,
 ) -> RecordReport:
     """Record any live source; `record` does it with the kernel. `actions` is the capture filter, for the schedule."""
-    if options.command and shutil.which(options.command[0]) is None:
-        raise UsageError(f"there is no command {options.command[0]!r}", do="Give one that is on the PATH.")
+    require_command(options.command)
     stop = stop or Stop()
     engine = None
     if pack is not None:
@@ -238,7 +141,7 @@ class _Recorder:
             self.engine.start(self.writer.path)
         command = None
         try:
-            command = _Command(options.command) if options.command else None
+            command = Command(options.command) if options.command else None
             self._capture(options.duration_s, command)
         finally:
             exit_code = command.end() if command else None
@@ -263,7 +166,7 @@ class _Recorder:
             interrupted=self.stop.signal is not None,
         )
 
-    def _capture(self, duration_s: float | None, command: _Command | None) -> None:
+    def _capture(self, duration_s: float | None, command: Command | None) -> None:
         ends = self.began + duration_s if duration_s is not None else float("inf")
         while not self.stop.requested and self.failure is None and time.monotonic() < ends:
             over = command is not None and command.over
@@ -335,28 +238,3 @@ class _Recorder:
                 engine_error=self.engine.error if self.engine else None,
             )
         )
-
-
-class _Command:
-    """The command being recorded."""
-
-    def __init__(self, arguments: Sequence[str]) -> None:
-        try:
-            self._process = subprocess.Popen(list(arguments))
-        except OSError as error:
-            raise UsageError(f"cannot run {arguments[0]}: {error.strerror}", do="Give a command that exists.") from None
-
-    @property
-    def over(self) -> bool:
-        """Whether it has ended."""
-        return self._process.poll() is not None
-
-    def end(self) -> int:
-        """Ask it to end if it has not, and return its exit code."""
-        if not self.over:
-            self._process.terminate()
-        try:
-            return self._process.wait(_COMMAND_GRACE_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            return self._process.wait()

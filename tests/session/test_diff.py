@@ -12,7 +12,7 @@ from kestrel_lab.session.chain import Diff
 from kestrel_lab.session.diff import diff_rules, rule_cause
 from kestrel_lab.session.diff_recordings import diff_recordings
 from kestrel_lab.session.engine_process import EngineProcess, LiveOptions
-from kestrel_lab.session.recorder import RecordOptions
+from kestrel_lab.session.record_report import RecordOptions
 from tests.session.scenario import (
     CONNECT,
     DROPPED_AND_RUN,

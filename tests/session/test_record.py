@@ -17,8 +17,8 @@ from kestrel_lab.schema.epoch import Epoch
 from kestrel_lab.schema.errors import LimitError, UsageError
 from kestrel_lab.session.child import Child, ProcessDiedError
 from kestrel_lab.session.engine_process import EngineProcess, LiveOptions
+from kestrel_lab.session.record_report import RecordOptions, RecordReport
 from kestrel_lab.session.recorded import live_run, replay_as_live
-from kestrel_lab.session.recorder import RecordOptions, RecordReport
 from kestrel_lab.session.replay import replay
 from kestrel_lab.session.signals import Stop
 from tests.session.scenario import now_world, pack, record_world

@@ -20,7 +20,7 @@ from kestrel_lab.schema.errors import ExitCode
 
 if TYPE_CHECKING:
     from kestrel_lab.schema.alert import Alert
-    from kestrel_lab.session.recorder import RecordProgress, RecordReport
+    from kestrel_lab.session import RecordProgress, RecordReport
 
 
 @click.command("record")

@@ -1,0 +1,110 @@
+"""What a recorder takes and gives back: the source it needs, its options, its progress, its report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from kestrel_lab.engine import Limits
+from kestrel_lab.schema.alert import Mode, Skip
+from kestrel_lab.schema.epoch import Epoch, Gap, Ledger, SourceInfo
+from kestrel_lab.schema.errors import KestrelError
+from kestrel_lab.session.engine_process import LiveOptions
+from kestrel_lab.session.live import LiveReport
+
+#: How long a finished recording waits for its engine to reach the end, seconds.
+TAIL_S = 60.0
+
+
+class Capture(Protocol):
+    """What a recorder needs of a live source: `capture.LiveSource`, or a test's."""
+
+    @property
+    def info(self) -> SourceInfo:
+        """What is true of the whole source."""
+        ...
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """What the manifest says of kernel and probes."""
+        ...
+
+    def poll(self, timeout_s: float) -> list[Epoch]:
+        """Return the epochs that have closed, waiting up to `timeout_s` seconds for events."""
+        ...
+
+    def stop(self) -> list[Epoch]:
+        """Detach, drain, and return the last epochs."""
+        ...
+
+    def ledger(self) -> Ledger:
+        """Return the counts, `written` and `lost_user` left 0."""
+        ...
+
+    def pending_gaps(self) -> Sequence[Gap]:
+        """Return gaps found after the last epoch."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RecordProgress:
+    """A moment of a recording, for a status line. Rates are over the time since the one before."""
+
+    seconds: float
+    events: int
+    events_per_s: float
+    lost: int
+    alerts: int
+    bytes: int
+    engine_error: KestrelError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RecordReport:
+    """What a recording became.
+
+    Attributes:
+        head: hash over the whole recording; empty if the disk was too full to end it.
+        alerts, digest, skips: what the live engine raised and passed over; digest is empty without a finished engine.
+        engine: its whole report, None if there was none or it did not finish; `engine_error` says why.
+        failure: why recording ended early (a full disk), None if it did not.
+        command_exit: exit code of the command recorded, negative for a signal; None without a command.
+        interrupted: whether Ctrl-C or SIGTERM ended it.
+    """
+
+    path: Path
+    head: str
+    ledger: Ledger
+    events: int
+    epochs: int
+    bytes: int
+    seconds: float
+    alerts: int = 0
+    digest: str = ""
+    skips: Sequence[Skip] = ()
+    engine: LiveReport | None = None
+    engine_error: KestrelError | None = None
+    failure: KestrelError | None = None
+    command_exit: int | None = None
+    interrupted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RecordOptions:
+    """How to record.
+
+    Attributes:
+        command: record until this command ends; it runs with the caller's environment, folder and terminal.
+        duration_s: record so long.
+        mode, limits, live: how the engine beside it runs.
+        tail_s: how long to wait for the engine after the recording is sealed.
+    """
+
+    command: Sequence[str] = ()
+    duration_s: float | None = None
+    mode: Mode = "live"
+    limits: Limits = field(default_factory=Limits)
+    live: LiveOptions = field(default_factory=LiveOptions)
+    tail_s: float = TAIL_S
