@@ -69,7 +69,7 @@ def check_btf() -> Check:
 def check_tracefs() -> Check:
     """The tracing file system. Capture itself does without."""
     places = [Path("/sys/kernel/tracing"), Path("/sys/kernel/debug/tracing")]
-    found = next((place for place in places if (place / "events").is_dir()), None)
+    found = next((place for place in places if os.path.isdir(place / "events")), None)  # False where unreadable
     return _check(
         "tracefs", found is not None, str(found or "not mounted, or not readable"),
         "mount -t tracefs tracefs /sys/kernel/tracing",
@@ -91,6 +91,8 @@ def check_headers() -> Check:
     except KestrelError as error:
         found = f"{error.where}: {error.what}" if error.where else error.what
         return _check("headers", False, found, error.do)
+    except OSError as error:  # the merged tree is root's alone
+        return _check("headers", False, f"{error.filename}: {error.strerror}", "run it with sudo")
 
 
 def check_cgroups() -> Check:

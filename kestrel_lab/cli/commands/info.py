@@ -51,6 +51,7 @@ def describe(source: Recording) -> dict[str, Any]:
         "recording": str(source.path),
         "complete": source.complete,
         "end": source.end,
+        "missing": source.missing,
         **_origin(source),
         **_times(source),
         "epochs": len(index),

@@ -1,6 +1,7 @@
 """A harmless scripted intrusion: every file is in a folder of its own, every connection goes to a listener of its own.
 
-Run it by itself with `python -m kestrel_lab.cli.demo.intrusion`. Tests and the shipped recording use the same acts.
+Run it by itself with `python -m kestrel_lab.cli.demo.intrusion [SECONDS BETWEEN ACTS]`. Tests and the shipped
+recording use the same acts.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -106,8 +108,9 @@ def _run(*command: str) -> None:
 
 def main() -> None:
     """Do the intrusion once and say what it does."""
+    pause_s = float(sys.argv[1]) if len(sys.argv) > 1 else 0.0
     with stage() as place:
-        intrude(place, on_act=lambda act: print(act.story, flush=True))
+        intrude(place, pause_s=pause_s, on_act=lambda act: print(act.story, flush=True))
 
 
 if __name__ == "__main__":

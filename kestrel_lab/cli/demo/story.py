@@ -134,7 +134,7 @@ def show_edit(recording: Recording, folder: Path) -> Path:
 
     heading("Replaying it with one rule edited")
     edit, pack = edited_pack(recording.packs[0][1], recording.live_alerts, folder)
-    click.echo(f"{edit.rule_name}: {edit.added}")
+    click.echo(f"edited: {edit.rule_name}; its query now ends in `{edit.added}`")
     for text in differences.lines(diff_rules(recording, pack)):
         click.echo(text)
     return folder
