@@ -5,12 +5,15 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from kestrel_lab.recording.layout import PARTIAL
 from kestrel_lab.schema.errors import LimitError
+
+_LOCK_TRIES = 20
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -115,11 +118,16 @@ class RecorderLock:
             BlockingIOError: if another holds it.
         """
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(self._fd)
-            raise
+        for tries in range(_LOCK_TRIES, -1, -1):
+            try:
+                fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                # It may be a reader that only looks whether somebody records.
+                if not tries:
+                    os.close(self._fd)
+                    raise
+                time.sleep(0.01)
         os.register_at_fork(after_in_child=self._forget)
 
     def _forget(self) -> None:

@@ -66,24 +66,23 @@ class SealedFile:
         Raises:
             BrokenPartError: if it is missing, cut, or one of them is damaged.
         """
-        hurt = self.hurt_by()
         try:
             found = self.path.stat().st_size
         except FileNotFoundError:
-            raise BrokenPartError(f"{self.path.name} is missing", hurt) from None
+            raise BrokenPartError(f"{self.path.name} is missing", self.hurt_by()) from None
         if found != self.size:
-            raise BrokenPartError(f"{self.path.name} has {found} bytes, not {self.size}", hurt)
-        self.read(self.head, "head (schema and dictionaries)", hurt)
-        self.read(self.tail, "footer", hurt)
+            raise BrokenPartError(f"{self.path.name} has {found} bytes, not {self.size}", self.hurt_by())
+        self.read(self.head, "head (schema and dictionaries)")
+        self.read(self.tail, "footer")
 
-    def read(self, region: Region, what: str, hurt: Sequence[EpochRecord]) -> bytes:
-        """Return the bytes of a region, checked."""
+    def read(self, region: Region, what: str, batch: Region | None = None) -> bytes:
+        """Return the bytes of a region, checked; `batch` is the one it belongs to, if any."""
         try:
             data = read_at(self.path, region.offset, region.length)
         except FileNotFoundError:
-            raise BrokenPartError(f"{self.path.name} is missing", hurt) from None
+            raise BrokenPartError(f"{self.path.name} is missing", self.hurt_by()) from None
         if short_hash(data) != region.hash:
-            raise BrokenPartError(f"{self.path.name}: its {what} is damaged", hurt)
+            raise BrokenPartError(f"{self.path.name}: its {what} is damaged", self.hurt_by(batch))
         return data
 
     def batch(self, number: int) -> BatchColumns:
@@ -94,12 +93,11 @@ class SealedFile:
         """
         if self._cached is None or self._cached[0] != number:
             region = self.batches[number]
-            hurt = self.hurt_by(region)
-            data = self.read(region, f"record batch {number}", hurt)
+            data = self.read(region, f"record batch {number}", region)
             try:
                 self._cached = number, BatchColumns(memoryview(data), self.columns)
             except MalformedError as error:
-                raise BrokenPartError(f"{self.path.name}: {error}", hurt) from error
+                raise BrokenPartError(f"{self.path.name}: {error}", self.hurt_by(region)) from error
         return self._cached[1]
 
     def rows_of(self, start: int, count: int) -> StoredRows:
@@ -109,7 +107,7 @@ class SealedFile:
 
     def dictionaries(self) -> dict[str, pa.Array[Any]]:
         """Return the values of each dictionary of the file by column; entry 0 is null."""
-        head = self.read(self.head, "head (schema and dictionaries)", self.hurt_by())
+        head = self.read(self.head, "head (schema and dictionaries)")
         names = [c.name for c in self.columns if c.physical in (Physical.CODE, Physical.CODES)]
         return dict(zip(names, dictionary_values(memoryview(head)), strict=True))
 

@@ -46,7 +46,10 @@ class RecordingWriter:
         """
         self.path = path
         _make_folder(path)
-        self._lock = RecorderLock(path / LOCK)
+        try:
+            self._lock = RecorderLock(path / LOCK)
+        except BlockingIOError:
+            raise _taken(path) from None
         self._manifest = json.loads(json.dumps(dict(keep) | new_manifest(info, facts)))
         self._manifest_lock = threading.Lock()
         try:
@@ -206,9 +209,13 @@ class RecordingWriter:
             write_manifest(self.path, self._manifest)
 
 
+def _taken(path: Path) -> UsageError:
+    return UsageError("another recorder writes to this folder", where=str(path), do="choose another name")
+
+
 def _make_folder(path: Path) -> None:
     if is_locked(path / LOCK):
-        raise UsageError("another recorder writes to this folder", where=str(path), do="choose another name")
+        raise _taken(path)
     if path.exists():
         raise UsageError("the folder exists", where=str(path), do="choose another name, or move it away")
     try:
