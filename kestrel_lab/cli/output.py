@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import unicodedata
 from collections.abc import Mapping, Sequence
@@ -107,7 +108,7 @@ def _rich_table(columns: Sequence[str], rows: Sequence[Row], right: Sequence[str
         out.add_column(name, justify="right" if name in right else "left", overflow="fold")
     for row in rows:
         out.add_row(*[Text(cell, style=STYLES.get(cell, "")) for cell in row])
-    Console(file=sys.stdout, highlight=False).print(out)
+    Console(file=sys.stdout, highlight=False, color_system=None if os.environ.get("NO_COLOR") else "auto").print(out)
 
 
 #: Words that carry a colour on a terminal.

@@ -72,6 +72,7 @@ def test_a_missing_segment_costs_only_its_own_events(case: Path, tmp_path: Path)
     assert replayed.exit_code == ExitCode.DAMAGED
     assert "events 1-4" in replayed.stderr
     assert [alert["event_ids"] for alert in objects(replayed)[:-1]] == [[5]]
+    assert run("replay", case, "--as-live").exit_code == ExitCode.DAMAGED
     differing = run("diff", case)
     assert differing.exit_code == ExitCode.FINDINGS
     assert "damaged range" in differing.stdout
@@ -90,6 +91,20 @@ def test_a_flipped_byte_names_segment_and_range(case: Path) -> None:
     assert result.exit_code == ExitCode.DAMAGED
     assert "segment 1" in result.stdout
     assert "network.arrow" in result.stdout
+
+
+def test_a_damaged_packed_file_is_refused_and_leaves_nothing(case: Path, tmp_path: Path) -> None:
+    packed = tmp_path / "case.krec.tar.zst"
+    run("pack", case, packed)
+    data = bytearray(packed.read_bytes())
+    data[len(data) // 2] ^= 1
+    packed.write_bytes(data)
+    for command in (["info"], ["verify"], ["replay"]):
+        assert run(*command, packed).exit_code == ExitCode.DAMAGED
+    result = run("unpack", packed, tmp_path / "out.krec")
+    assert result.exit_code == ExitCode.DAMAGED
+    assert packed.name in result.stderr
+    assert not (tmp_path / "out.krec").exists()
 
 
 def test_a_recording_without_rules_asks_for_some(tmp_path: Path) -> None:

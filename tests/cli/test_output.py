@@ -1,4 +1,5 @@
 import json
+from io import StringIO
 
 import pytest
 
@@ -30,6 +31,23 @@ def test_an_ndjson_line_is_ascii_and_exact() -> None:
 def test_a_table_off_a_terminal_is_aligned_text(capsys: pytest.CaptureFixture[str]) -> None:
     output.table(("rule", "fuel"), [("one", "5"), ("longer\x1b", "12345")], right=("fuel",))
     assert capsys.readouterr().out == "rule         fuel\none             5\nlonger\\x1b  12345\n"
+
+
+class Terminal(StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(("no_color", "escapes"), [("", True), ("1", False)])
+def test_a_table_on_a_terminal_has_colours_unless_refused(
+    monkeypatch: pytest.MonkeyPatch, no_color: str, escapes: bool
+) -> None:
+    monkeypatch.setenv("NO_COLOR", no_color)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setattr("sys.stdout", out := Terminal())
+    output.table(("severity", "what"), [("high", "[bold]not markup[/] \x1b[2J")])
+    assert ("\x1b[" in out.getvalue()) is escapes
+    assert "[bold]not markup[/] \\x1b[2J" in out.getvalue()
 
 
 def test_units() -> None:

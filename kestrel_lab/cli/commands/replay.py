@@ -86,6 +86,8 @@ def _as_live(source: Recording, mode: Mode, workers: int, fmt: output.Format) ->
 
     found = replay_as_live(source, mode=mode, workers=workers)
     _show(found, mode, fmt)
+    if found.damage:
+        return ExitCode.DAMAGED
     live = alert_digest(source.live_alerts)
     if found.digest != live:
         raise DivergedError(
