@@ -81,10 +81,24 @@ def test_no_file_grows_past_500_lines() -> None:
     assert not long
 
 
+MACHINE = re.compile(r"/(work|farm)/(main|shared|steering)|/tmp/k[lb]\b|/root/\.(pyenv|cache|local)\b|/home/[a-z]+/(work|src)")
+
+
 def test_no_path_of_a_machine_stands_in_the_project() -> None:
-    pattern = re.compile(r"/(work|farm)/(main|shared|steering)|/tmp/k[lb]\b|/root/\.|/home/[a-z]+/(work|src)")
-    found = [str(p.relative_to(ROOT)) for p in text_files() if pattern.search(p.read_text(encoding="utf-8"))]
+    found = [str(p.relative_to(ROOT)) for p in text_files() if MACHINE.search(p.read_text(encoding="utf-8"))]
     assert not found
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "recordings").glob("*.krec*")), ids=lambda p: p.name)
+def test_no_path_of_a_machine_stands_in_a_shipped_recording(path: Path) -> None:
+    from kestrel_lab.recording import open_recording
+
+    assert path.stat().st_size < 2_000_000
+    recording = open_recording(path)
+    *_, last = recording.epochs()
+    for key, count in last.string_counts.items():
+        for value in last.segment.strings(key).values(1, count):
+            assert not MACHINE.search(value.decode(errors="replace")), key
 
 
 def slug(heading: str) -> str:
