@@ -134,10 +134,13 @@ def test_a_path_of_many_short_parts(tmp_path: Path) -> None:
     code = """
 os.chdir(sys.argv[1])
 for _ in range(1900): os.mkdir("d"); os.chdir("d")
-open("f", "w").close()
+open("f", "w").close(); os.unlink("f")
+for _ in range(1900): os.chdir(".."); os.rmdir("d")
 """
     own = files(capture(lambda _: python(code, str(tmp_path))), tmp_path)
-    assert acts(own) == [(b"creation", bytes(tmp_path) + b"/d" * 1900 + b"/f")]
+    assert acts(own)[0] == (b"creation", bytes(tmp_path) + b"/d" * 1900 + b"/f")
+    assert acts(own)[1] == (b"deletion", bytes(tmp_path) + b"/d" * 1900 + b"/f")
+    assert acts(own)[2:] == [(b"deletion", bytes(tmp_path) + b"/d" * n) for n in range(1900, 0, -1)]
 
 
 def test_a_path_too_long_is_cut_and_says_so(tmp_path: Path) -> None:

@@ -1,0 +1,87 @@
+"""Raw records written by hand, as the kernel would have left them in a ring."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from kestrel_lab.capture.records import RECORD_VERSION, RINGS, SOURCES, RingKind
+from kestrel_lab.capture.ring import Records, Words
+from kestrel_lab.schema.actions import action_code
+
+RING_INDEX = {name: index for index, name in enumerate(RINGS)}
+STALE = 0xA5
+
+
+def blank(kind: RingKind, rows: int) -> tuple[Words, Records]:
+    """Return records full of stale bytes, as words and as a structured view of them."""
+    words = np.full((rows, kind.words), STALE * 0x0101010101010101, np.uint64)
+    words[:, 0] = kind.record.itemsize
+    return words, kind.view(words)
+
+
+def put_head(rec: Any, source: str, action: int, ts: int, seq: int = 1, cpu: int = 0, **who: Any) -> None:
+    head = rec["head"]
+    head["ts"], head["seq"], head["cpu"], head["action"], head["flags"] = ts, seq, cpu, action, 0
+    head["version"], head["source"] = RECORD_VERSION, SOURCES.index(source)
+    for name, value in ({"start": 1, "tgid": 10, "tid": 10, "exec_seq": 1} | dict.fromkeys(
+        ("ruid", "rgid", "euid", "egid"), 0)).items():  # fmt: skip
+        head["who"][name] = who.get(name, value)
+    head["who"]["comm"] = np.frombuffer(who.get("comm", b"comm").ljust(16, b"\0"), "u1")
+
+
+def file_record(ts: int, action: str, *parts: bytes, seq: int = 1, cpu: int = 0, **who: Any) -> tuple[int, Words]:
+    """Return (ring, words) of a file event; `parts` as the four lengths of the record mean them."""
+    text = b"".join(parts)
+    ring = "file0" if len(text) <= 256 else "file1"
+    words, records = blank(RINGS[ring], 1)
+    rec = records[0]
+    put_head(rec, ring, action_code("file", action), ts, seq, cpu, **who)
+    rec["lens"] = [*map(len, parts), *[0] * (4 - len(parts))]
+    rec["present"] = int(action in ("open", "creation"))
+    rec["inode"], rec["dev"], rec["open_flags"] = 7, 8, 9
+    area = rec["text"].view(np.uint8)
+    area[: len(text)] = np.frombuffer(text, np.uint8)
+    return RING_INDEX[ring], words[:, : RINGS[ring].used(words)].copy()
+
+
+def process_record(ts: int, action: str, *, creator: tuple[int, int, int] = (1, 1, 0), status: int = 0, seq: int = 1,
+                   cpu: int = 0, **who: Any) -> tuple[int, Words]:  # fmt: skip
+    """Return (ring, words) of a fork or an end."""
+    words, records = blank(RINGS["proc"], 1)
+    rec = records[0]
+    put_head(rec, "exit" if action == "end" else action, action_code("process", action), ts, seq, cpu, **who)
+    rec["creator_tgid"], rec["creator_start"], rec["creator_exec_seq"] = creator
+    rec["status"] = status
+    return RING_INDEX["proc"], words
+
+
+def exec_record(ts: int, args: bytes, *, exe: bytes = b"/bin/x", cwd: bytes = b"/", filename: bytes = b"x",
+                creator: tuple[int, int, int] = (1, 1, 0), seq: int = 1, cpu: int = 0,
+                **who: Any) -> tuple[int, Words]:  # fmt: skip
+    """Return (ring, words) of an exec of the smallest class."""
+    words, records = blank(RINGS["exec0"], 1)
+    rec = records[0]
+    put_head(rec, "exec0", action_code("process", "exec"), ts, seq, cpu, **who)
+    rec["creator_tgid"], rec["creator_start"], rec["creator_exec_seq"] = creator
+    rec["args_size"] = rec["args_len"] = len(args)
+    rec["args"][: len(args)] = np.frombuffer(args, np.uint8)
+    text = exe + cwd + filename
+    rec["exe_len"], rec["cwd_len"], rec["filename_len"] = len(exe), len(cwd), len(filename)
+    rec["text"][: len(text)] = np.frombuffer(text, np.uint8)
+    return RING_INDEX["exec0"], words
+
+
+def net_record(ts: int, action: str, local: bytes, remote: bytes, ports: tuple[int, int], *, family: int = 2,
+               ret: int = 0, seq: int = 1, cpu: int = 0, **who: Any) -> tuple[int, Words]:  # fmt: skip
+    """Return (ring, words) of a network event."""
+    words, records = blank(RINGS["net"], 1)
+    rec = records[0]
+    source = "accept" if action == "connection_accepted" else "net"
+    put_head(rec, source, action_code("network", action), ts, seq, cpu, **who)
+    rec["local"] = np.frombuffer(local.ljust(16, b"\0"), "u8")
+    rec["remote"] = np.frombuffer(remote.ljust(16, b"\0"), "u8")
+    rec["local_port"], rec["remote_port"] = ports
+    rec["family"], rec["ret"] = family, ret
+    return RING_INDEX["net"], words
