@@ -25,11 +25,6 @@ def rate(number: int, seconds: float) -> str:
     return f"{number / seconds:,.0f}" if seconds > 0 else "-"
 
 
-def seconds(ns: int) -> str:
-    """Return nanoseconds as seconds: 12.345 s."""
-    return f"{ns / 1e9:.3f} s"
-
-
 def wall(ns: int) -> str:
     """Return a wall time in ns as ISO 8601 in UTC, to the ns: 2026-01-02T03:04:05.000000006Z."""
     whole, part = divmod(ns, 1_000_000_000)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 import shlex
+import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -84,3 +87,26 @@ def test_nothing_of_the_intrusion_stays(told: tuple[Path, str]) -> None:
     stages = set(re.findall(r"/tmp/kestrel-lab-demo-\w+(?=/update.sh)", told[1]))
     assert stages
     assert [stage for stage in stages if Path(stage).exists()] == []
+
+
+def command_lines() -> Iterator[str]:
+    """Yield the command line of every process."""
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            yield path.read_bytes().decode(errors="replace")
+
+
+@pytest.mark.parametrize("after_s", [1.0, 5.0])
+def test_ctrl_c_ends_it_and_leaves_nothing_running(tmp_path: Path, after_s: float) -> None:
+    process = subprocess.Popen(
+        [*KESTREL, "demo", "-o", str(tmp_path / "out")], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    time.sleep(after_s)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == ExitCode.INTERRUPTED
+    assert err == ""
+    assert [line for line in command_lines() if str(tmp_path) in line] == []
+    assert [
+        stage for stage in re.findall(r"/tmp/kestrel-lab-demo-\w+(?=/update.sh)", out) if Path(stage).exists()
+    ] == []

@@ -64,8 +64,13 @@ class Recorder:
         ]
         for thread in self._threads:
             thread.start()
-        if not self._ready.wait(_START_S) or self._process.poll() is not None:
-            self.__exit__(None, None, None)
+        try:
+            started = self._ready.wait(_START_S) and self._process.poll() is None
+        except BaseException:  # Ctrl-C while it loads
+            self._stop()
+            raise
+        if not started:
+            self._stop()
             raise UnavailableError("the recorder did not start", detail="".join(self._words).rstrip())
         return self
 
@@ -73,20 +78,7 @@ class Recorder:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Stop it, and wait until the recording is sealed."""
-        if self._process.poll() is None:
-            self._process.send_signal(signal.SIGINT)
-        try:
-            self._process.wait(_SEAL_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        for thread in self._threads:
-            thread.join(5)
-
-    @property
-    def words(self) -> str:
-        """What it said on stderr."""
-        return "".join(self._words)
+        self._stop()
 
     def alerts(self, seconds: float) -> Iterator[Heard]:
         """Yield what is heard in the next `seconds`, as it comes."""
@@ -96,6 +88,17 @@ class Recorder:
                 yield self._heard.get(timeout=left)
             except Empty:
                 return
+
+    def _stop(self) -> None:
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGINT)
+        try:
+            self._process.wait(_SEAL_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        for thread in self._threads:
+            thread.join(5)
 
     def _listen(self, stdout: IO[str]) -> None:
         for line in stdout:
