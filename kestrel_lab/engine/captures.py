@@ -1,11 +1,14 @@
-"""Captured fields of hits: looked up only for the hits that end in an alert or stay pending, or before travelling."""
+"""Captured fields of hits: looked up only for hits that end in an alert, or where the segment or the process ends."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
-from kestrel_lab.schema.access import python_values, resolve
+import numpy as np
+
+from kestrel_lab.schema.access import Coded, Numbers, python_values, resolve
 from kestrel_lab.schema.epoch import Array, Epoch, SourceInfo
 from kestrel_lab.schema.fields import BY_FIELD_NAME
 from kestrel_lab.schema.values import Value
@@ -38,33 +41,74 @@ class _Origin:
     info: SourceInfo
     epoch: Epoch
     table: str
+    rows: Array
+
+
+#: Captured values of one field: as codes of a segment, or looked up.
+_Column: TypeAlias = "Coded | Numbers | list[Value]"
 
 
 class Captures:
-    """Captured fields of some rows of one table of an epoch. Pickling looks all of them up."""
+    """Captured fields of a block of hits: some rows of one table of an epoch.
+
+    They hold on to the epoch until `keep`, and then to its segment until `settle`. Pickling looks all of them up.
+    """
 
     def __init__(self, info: SourceInfo, epoch: Epoch, table: str, fields: tuple[str, ...], rows: Array) -> None:
-        self._origin: _Origin | None = _Origin(info, epoch, table)
-        self._fields, self._rows = fields, rows
-        self._stored: list[list[Value]] = []
+        """Take the fields and the rows; nothing is looked up yet."""
+        self._origin: _Origin | None = _Origin(info, epoch, table, rows)
+        self._fields = fields
+        self._columns: list[_Column] = []
+        self._places: dict[int, int] | None = None
+
+    def copy(self) -> Captures:
+        """Return the same captures, apart: what is kept of the copy is nothing to the original."""
+        out = Captures.__new__(Captures)
+        out._origin, out._fields, out._columns, out._places = self._origin, self._fields, self._columns, self._places
+        return out
 
     def take(self, indexes: Sequence[int]) -> list[Capture]:
-        """Return the captures of some of the rows, by their place among them."""
-        if self._origin is None:
-            columns = [[column[i] for i in indexes] for column in self._stored]
-        else:
-            columns = self._look_up(self._origin, self._rows[indexes])
-        if not columns:
+        """Return the captures of some of the rows, by their place in the block."""
+        if not self._fields:
             return [{} for _ in indexes]
+        columns = [_values(column) for column in self._part(indexes)]
         return [dict(zip(self._fields, row, strict=True)) for row in zip(*columns, strict=True)]
 
-    def _look_up(self, origin: _Origin, rows: Array) -> list[list[Value]]:
-        return [python_values(resolve(origin.info, origin.epoch, origin.table, f, rows)) for f in self._fields]
-
-    def __getstate__(self) -> tuple[tuple[str, ...], list[list[Value]]]:
-        stored = self._stored if self._origin is None else self._look_up(self._origin, self._rows)
-        return self._fields, stored
-
-    def __setstate__(self, state: tuple[tuple[str, ...], list[list[Value]]]) -> None:
+    def keep(self, indexes: Sequence[int]) -> None:
+        """Keep only some of the rows, and let go of the epoch. `take` still counts places in the whole block."""
+        self._columns = self._part(indexes)
+        self._places = {index: place for place, index in enumerate(indexes)}
         self._origin = None
-        self._fields, self._stored = state
+
+    def settle(self) -> None:
+        """Look everything kept up, and let go of the segment."""
+        self._columns = [_values(column) for column in self._columns]
+
+    def _part(self, indexes: Sequence[int]) -> list[_Column]:
+        if self._origin is not None:
+            info, epoch, table = self._origin.info, self._origin.epoch, self._origin.table
+            rows = self._origin.rows[np.array(indexes, np.int64)]
+            return [resolve(info, epoch, table, field, rows) for field in self._fields]
+        places = indexes if self._places is None else [self._places[i] for i in indexes]
+        return [_some(column, places) for column in self._columns]
+
+    def __getstate__(self) -> tuple[tuple[str, ...], list[_Column], dict[int, int] | None]:
+        columns = self._columns if self._origin is None else self._part(range(len(self._origin.rows)))
+        return self._fields, [_values(column) for column in columns], self._places
+
+    def __setstate__(self, state: tuple[tuple[str, ...], list[_Column], dict[int, int] | None]) -> None:
+        self._origin = None
+        self._fields, self._columns, self._places = state
+
+
+def _values(column: _Column) -> list[Value]:
+    return column if isinstance(column, list) else python_values(column)
+
+
+def _some(column: _Column, places: Sequence[int]) -> _Column:
+    if isinstance(column, list):
+        return [column[i] for i in places]
+    which = np.array(places, np.int64)
+    if isinstance(column, Coded):
+        return Coded(column.codes[which], column.dictionary)
+    return Numbers(column.values[which], None if column.valid is None else column.valid[which])

@@ -37,8 +37,12 @@ def encode(value: Value, kind: EqlType) -> bytes:
     if isinstance(value, float):
         return b"f" + struct.pack(">d", value + 0.0)
     if isinstance(value, bytes):
-        return (b"a" if kind is EqlType.IP else b"s") + len(value).to_bytes(4, "big") + value
+        return _tag(kind) + len(value).to_bytes(4, "big") + value
     raise TypeError(f"no key has a {type(value).__name__}")
+
+
+def _tag(kind: EqlType) -> bytes:
+    return b"a" if kind is EqlType.IP else b"s"
 
 
 def decode(key: bytes) -> tuple[Value, ...]:
@@ -129,7 +133,10 @@ def _choices(
         distinct, inverse = np.unique(found.values, return_inverse=True)
         values = [*distinct.tolist(), None]
         inverse = np.where(valid, inverse, len(distinct))
-    return [_encoded(v, kind, optional) for v in values], inverse
+    tag = _tag(kind)
+    return [
+        (tag + len(v).to_bytes(4, "big") + v,) if type(v) is bytes else _encoded(v, kind, optional) for v in values
+    ], inverse
 
 
 def _encoded(value: Value, kind: EqlType, optional: bool) -> Keys:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any
+from weakref import WeakSet
 
 import numpy as np
 
@@ -93,9 +94,12 @@ class Matcher:
             if rule.program.kind == "sequence"
         }
         self._event_time_ns = 0
+        self._segment = -1
+        self._held: WeakSet[Captures] = WeakSet()  # of this segment, as long as a pending sequence needs them
 
     def feed(self, scan: Scan) -> list[Alert]:
         """Take the scan of the next epoch and return the alerts it completes, in `sort_key` order."""
+        self._enter(scan.segment)
         alerts: list[Alert] = []
         for rule_id, blocks in scan.hits.items():
             sequences = self._sequences.get(rule_id)
@@ -125,13 +129,13 @@ class Matcher:
         return {rule_id: total for rule_id, total in totals.items() if total}
 
     def state(self) -> dict[str, states.RuleState]:
-        """Return what is pending, by rule hash; shared with the matcher, for `state.dump` at once."""
+        """Return what is pending, by rule hash, its captures looked up."""
         self._expire()
         out: dict[str, states.RuleState] = {}
         for sequences in self._sequences.values():
             state = out[sequences.rule.hash] = states.RuleState()
             for shard, machine in sequences.machines.items():
-                state.pending |= machine.pending
+                state.pending |= _resolved(machine.pending)
                 if machine.evicted:
                     state.evicted[shard] = machine.evicted
         return out
@@ -157,6 +161,14 @@ class Matcher:
             else:
                 lost += len(stored.pending)
         return lost
+
+    def _enter(self, segment: int) -> None:
+        """Dictionary codes never leave their segment: look up what is still wanted of the one before."""
+        if segment != self._segment:
+            for captures in self._held:
+                captures.settle()
+            self._held.clear()
+            self._segment = segment
 
     def _refill(self, sequences: _Sequences, stored: states.RuleState) -> None:
         for slot, pending in states.in_order(stored.pending):
@@ -185,6 +197,7 @@ class Matcher:
     def _sequence_alerts(self, sequences: _Sequences, blocks: Sequence[Hits], wall_offset_ns: int) -> list[Alert]:
         until = len(sequences.rule.program.stages)
         routes = sequences.routes(blocks)
+        captures = [block.captures.copy() for block in blocks]
         touched: dict[tuple[Machine, Slot], None] = {}
         done: list[tuple[Pending, bytes, int]] = []
         for event_id, b, i, key_index, now in _in_order(blocks, routes, until):
@@ -193,19 +206,28 @@ class Matcher:
                 if block.stage == until:
                     machine.until(key, now)
                     continue
-                complete = machine.match(block.stage, key, event_id, now, (block.captures, i))
+                complete = machine.match(block.stage, key, event_id, now, (captures[b], i))
                 if complete is None:
                     touched[machine, (block.stage, key)] = None
                 else:
                     done.append((complete, key, int(block.ts_boot_ns[i])))
-        left = [p for machine, slot in touched if (p := machine.pending.get(slot)) is not None]
-        resolver = _Resolver(chain.from_iterable(p.evidence for p in (*left, *(d[0] for d in done))))
-        for pending in left:
-            pending.evidence = resolver.resolve(pending.evidence)
+        resolver = _Resolver(chain.from_iterable(complete.evidence for complete, _, _ in done))
+        self._hold(captures, (p for machine, slot in touched if (p := machine.pending.get(slot)) is not None))
         return [
             self._alert(sequences.rule, p.event_ids, ts, wall_offset_ns, resolver.resolve(p.evidence), key)
             for p, key, ts in done
         ]
+
+    def _hold(self, blocks: Sequence[Captures], left: Iterable[Pending]) -> None:
+        """Let go of the epoch: of each block, keep the captures of the hits that are still pending."""
+        wanted: dict[int, set[int]] = {id(block): set() for block in blocks}
+        for pending in left:
+            for evidence in pending.evidence:
+                if isinstance(evidence, tuple) and id(evidence[0]) in wanted:
+                    wanted[id(evidence[0])].add(evidence[1])
+        for block in blocks:
+            block.keep(sorted(wanted[id(block)]))
+            self._held.add(block)
 
     def _alert(
         self, rule: Rule, ids: tuple[int, ...], ts_ns: int, wall_offset_ns: int, captures: tuple[Capture, ...],
@@ -224,6 +246,11 @@ class Matcher:
             captures=captures,
             threat=rule.threat,
         )
+
+
+def _resolved(pending: Mapping[Slot, Pending]) -> dict[Slot, Pending]:
+    resolver = _Resolver(chain.from_iterable(p.evidence for p in pending.values()))
+    return {slot: Pending(p.first_ns, p.event_ids, resolver.resolve(p.evidence)) for slot, p in pending.items()}
 
 
 def _in_order(

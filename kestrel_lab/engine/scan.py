@@ -43,6 +43,7 @@ class Scan:
     """
 
     epoch: int
+    segment: int
     event_time_ns: int
     wall_offset_ns: int
     hits: Mapping[str, list[Hits]]

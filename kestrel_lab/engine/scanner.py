@@ -74,7 +74,17 @@ class Scanner:
 
     def skip(self, epoch: Epoch) -> Scan:
         """Return the scan of an epoch that is passed over: no hits, but time goes on."""
-        return Scan(epoch.number, epoch.event_time_after_ns, epoch.wall_offset_ns, {}, {}, 0, (), skipped=True)
+        return Scan(
+            epoch.number,
+            epoch.segment.index,
+            epoch.event_time_after_ns,
+            epoch.wall_offset_ns,
+            {},
+            {},
+            0,
+            (),
+            skipped=True,
+        )
 
     def _scan_window(self, plan: TablePlan, window: Window, progress: _Progress) -> None:
         found = self._indexes[plan.table].candidates(window)
@@ -129,6 +139,7 @@ class Scanner:
                 hits.setdefault(stage.rule_id, []).append(block)
         return Scan(
             epoch=epoch.number,
+            segment=epoch.segment.index,
             event_time_ns=epoch.event_time_after_ns,
             wall_offset_ns=epoch.wall_offset_ns,
             hits=hits,

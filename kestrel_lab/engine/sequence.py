@@ -5,6 +5,7 @@ At most one sequence is pending per (stage, key): a newer one overwrites it. Tim
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from dataclasses import dataclass
 from heapq import heappop, heappush
 from typing import TypeAlias
@@ -40,7 +41,7 @@ class Machine:
         self._stages, self._maxspan, self._limit = stages, maxspan_ns, limit
         self._keep = ttl_ns if maxspan_ns is None else maxspan_ns
         self._deadlines: list[tuple[int, int, Slot]] = []
-        self.pending: dict[Slot, Pending] = {}
+        self.pending: OrderedDict[Slot, Pending] = OrderedDict()
         self.evicted = 0
 
     def match(self, stage: int, key: bytes, event_id: int, now: int, evidence: Evidence) -> Pending | None:
@@ -52,7 +53,8 @@ class Machine:
         Returns:
             the sequence, if the event completes one.
         """
-        self.expire(now)
+        if self._deadlines and self._deadlines[0][0] < now:
+            self.expire(now)
         if stage == 0:
             self._put((0, key), Pending(now, (event_id,), (evidence,)))
             return None
@@ -74,7 +76,7 @@ class Machine:
     def restore(self, slot: Slot, pending: Pending) -> None:
         """Put back what was pending; slots come in the order of their last events."""
         self.pending[slot] = pending
-        self._watch(slot, pending)
+        heappush(self._deadlines, (pending.first_ns + self._keep, pending.event_ids[-1], slot))
 
     def expire(self, now: int) -> None:
         """Drop what an event at `now` can no longer complete; without a maxspan, what is too old to keep."""
@@ -91,9 +93,6 @@ class Machine:
         if len(self.pending) >= self._limit:
             self._evict()
         self.pending[slot] = pending
-        self._watch(slot, pending)
-
-    def _watch(self, slot: Slot, pending: Pending) -> None:
         heappush(self._deadlines, (pending.first_ns + self._keep, pending.event_ids[-1], slot))
         if len(self._deadlines) > 64 + 4 * len(self.pending):
             self._deadlines = sorted((p.first_ns + self._keep, p.event_ids[-1], s) for s, p in self.pending.items())

@@ -16,12 +16,25 @@ _TABLE = {1: "process", 2: "process", 3: "process", 10: "file", 11: "file", 12: 
 _PROGRAMS = [b"bash", b"sh", b"ls", b"cc1", b"ld", b"git", b"python3", b"make", b"sed", b"grep", b"node", b"postgres"]
 
 
-class Machine:
-    """Epochs of one segment, the same for the same seed. `fresh_paths`: share of file events with a path never seen."""
+#: A storm of files made, opened and deleted.
+STORM = np.array([0, 0, 0, 17, 66, 0, 17, 0, 0, 0]) / 100
 
-    def __init__(self, seed: int = 1, fresh_paths: float = 0.05) -> None:
+
+class Machine:
+    """Epochs of one segment, the same for the same seed.
+
+    `fresh_paths` is the share of file events with a path never seen, in `folder`; `shares` are those of the actions.
+    """
+
+    def __init__(
+        self,
+        seed: int = 1,
+        fresh_paths: float = 0.05,
+        folder: bytes = b"/home/user/build",
+        shares: np.ndarray = _SHARES,
+    ) -> None:
         self._random = np.random.default_rng(seed)
-        self._fresh = fresh_paths
+        self._fresh, self._folder, self._shares = fresh_paths, folder, shares
         self.segment = GrowingSegment(0)
         entity = self.segment.strings
         self._names = [entity("entity:name").code(p) for p in _PROGRAMS]
@@ -53,7 +66,7 @@ class Machine:
             ts = running = int(stamps[-1])
 
     def _epoch(self, number: int, rows: int, stamps: np.ndarray, running: int) -> Epoch:
-        actions = self._random.choice(_ACTIONS, rows, p=_SHARES)
+        actions = self._random.choice(_ACTIONS, rows, p=self._shares)
         entity = self._random.choice(self._living, rows).astype(np.uint32)
         for row in np.flatnonzero(actions <= 2).tolist():
             entity[row] = self._entity(int(entity[row]))
@@ -92,5 +105,5 @@ class Machine:
         paths = self._random.choice(self._paths, rows).astype(np.int32)
         for row in np.flatnonzero(self._random.random(rows) < self._fresh).tolist():
             self._serial += 1
-            paths[row] = self.segment.strings("file:file.path").code(b"/home/user/build/obj%d.o" % self._serial)
+            paths[row] = self.segment.strings("file:file.path").code(self._folder + b"/obj%d.o" % self._serial)
         return {"file.path": paths}
