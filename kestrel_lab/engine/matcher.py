@@ -8,40 +8,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any
-from weakref import WeakSet
 
 import numpy as np
 
 from kestrel_lab.engine import state as states
-from kestrel_lab.engine.captures import Capture, Captures
+from kestrel_lab.engine.captures import Capture
+from kestrel_lab.engine.evidence import EvidenceStore
 from kestrel_lab.engine.keys import SHARDS, decode, shard_of
 from kestrel_lab.engine.limits import Limits
 from kestrel_lab.engine.pack import Pack
 from kestrel_lab.engine.rule import Rule
 from kestrel_lab.engine.scan import Hits, Scan
-from kestrel_lab.engine.sequence import Evidence, Machine, Pending, Slot
+from kestrel_lab.engine.sequence import Machine, Pending, Slot
 from kestrel_lab.schema.alert import Alert
 from kestrel_lab.schema.epoch import End
 
 ALL_SHARDS = frozenset(range(SHARDS))
-
-
-class _Resolver:
-    """Looks captures up in batches, one for each block of hits."""
-
-    def __init__(self, evidence: Iterable[Evidence]) -> None:
-        wanted: dict[int, tuple[Captures, set[int]]] = {}
-        for item in evidence:
-            if isinstance(item, tuple):
-                wanted.setdefault(id(item[0]), (item[0], set()))[1].add(item[1])
-        self._found: dict[tuple[int, int], Capture] = {}
-        for block, indexes in wanted.values():
-            order = sorted(indexes)
-            self._found.update(zip(((id(block), i) for i in order), block.take(order), strict=True))
-
-    def resolve(self, evidence: Sequence[Evidence]) -> tuple[Capture, ...]:
-        """Return the captures that evidence stands for."""
-        return tuple(self._found[id(e[0]), e[1]] if isinstance(e, tuple) else e for e in evidence)
 
 
 class _Sequences:
@@ -95,7 +77,7 @@ class Matcher:
         }
         self._event_time_ns = 0
         self._segment = -1
-        self._held: WeakSet[Captures] = WeakSet()  # of this segment, as long as a pending sequence needs them
+        self._evidence = EvidenceStore()
 
     def feed(self, scan: Scan) -> list[Alert]:
         """Take the scan of the next epoch and return the alerts it completes, in `sort_key` order."""
@@ -108,6 +90,8 @@ class Matcher:
                     alerts += self._event_alerts(self._rules[rule_id], block, scan.wall_offset_ns)
             elif not sequences.idle(blocks):
                 alerts += self._sequence_alerts(sequences, blocks, scan.wall_offset_ns)
+        if self._evidence.crowded:
+            self._sweep()
         self._event_time_ns = max(self._event_time_ns, scan.event_time_ns)
         return sorted(alerts, key=lambda alert: alert.sort_key)
 
@@ -117,8 +101,7 @@ class Matcher:
         Only missing events wait for time to pass; a pending sequence of events that are all to be there is no alert.
         """
         if end == "sealed":
-            for sequences in self._sequences.values():
-                sequences.machines.clear()
+            self._clear()
         return []
 
     @property
@@ -135,7 +118,9 @@ class Matcher:
         for sequences in self._sequences.values():
             state = out[sequences.rule.hash] = states.RuleState()
             for shard, machine in sequences.machines.items():
-                state.pending |= _resolved(machine.pending)
+                found = self._evidence.take(chain.from_iterable(handles for _, _, handles in machine.pending.values()))
+                for slot, (first_ns, ids, handles) in machine.pending.items():
+                    state.pending[slot] = first_ns, ids, tuple(found[h] for h in handles)
                 if machine.evicted:
                     state.evicted[shard] = machine.evicted
         return out
@@ -151,9 +136,8 @@ class Matcher:
             how many pending sequences belonged to rules that the pack does not have, or not with this content.
         """
         self._event_time_ns, rules, _ = states.load(state)
+        self._clear()
         by_hash = {sequences.rule.hash: sequences for sequences in self._sequences.values()}
-        for sequences in by_hash.values():
-            sequences.machines.clear()
         lost = 0
         for rule_hash, stored in rules.items():
             if rule_hash in by_hash:
@@ -162,19 +146,24 @@ class Matcher:
                 lost += len(stored.pending)
         return lost
 
+    def _clear(self) -> None:
+        for sequences in self._sequences.values():
+            sequences.machines.clear()
+        self._evidence = EvidenceStore()
+
     def _enter(self, segment: int) -> None:
         """Dictionary codes never leave their segment: look up what is still wanted of the one before."""
         if segment != self._segment:
-            for captures in self._held:
-                captures.settle()
-            self._held.clear()
+            self._evidence.settle()
             self._segment = segment
 
     def _refill(self, sequences: _Sequences, stored: states.RuleState) -> None:
-        for slot, pending in states.in_order(stored.pending):
+        for slot, (first_ns, event_ids, captures) in states.in_order(stored.pending):
             shard = shard_of(slot[1])
             if shard in self._shards:
-                sequences.machine(shard).restore(slot, pending)
+                base = self._evidence.add_rows(captures)
+                handles = tuple(range(base, base + len(captures)))
+                sequences.machine(shard).restore(slot, (first_ns, event_ids, handles))
         for shard, count in stored.evicted.items():
             if shard in self._shards:
                 sequences.machine(shard).evicted = count
@@ -197,7 +186,7 @@ class Matcher:
     def _sequence_alerts(self, sequences: _Sequences, blocks: Sequence[Hits], wall_offset_ns: int) -> list[Alert]:
         until = len(sequences.rule.program.stages)
         routes = sequences.routes(blocks)
-        captures = [block.captures.copy() for block in blocks]
+        bases = [self._evidence.add(block.captures.copy()) for block in blocks]
         touched: dict[tuple[Machine, Slot], None] = {}
         done: list[tuple[Pending, bytes, int]] = []
         for event_id, b, i, key_index, now in _in_order(blocks, routes, until):
@@ -206,28 +195,23 @@ class Matcher:
                 if block.stage == until:
                     machine.until(key, now)
                     continue
-                complete = machine.match(block.stage, key, event_id, now, (captures[b], i))
+                complete = machine.match(block.stage, key, event_id, now, bases[b] + i)
                 if complete is None:
                     touched[machine, (block.stage, key)] = None
                 else:
                     done.append((complete, key, int(block.ts_boot_ns[i])))
-        resolver = _Resolver(chain.from_iterable(complete.evidence for complete, _, _ in done))
-        self._hold(captures, (p for machine, slot in touched if (p := machine.pending.get(slot)) is not None))
+        found = self._evidence.take(chain.from_iterable(handles for (_, _, handles), _, _ in done))
+        left = (p for machine, slot in touched if (p := machine.pending.get(slot)) is not None)
+        self._evidence.keep(bases, chain.from_iterable(handles for _, _, handles in left))
         return [
-            self._alert(sequences.rule, p.event_ids, ts, wall_offset_ns, resolver.resolve(p.evidence), key)
-            for p, key, ts in done
+            self._alert(sequences.rule, ids, ts, wall_offset_ns, tuple(found[h] for h in handles), key)
+            for (_, ids, handles), key, ts in done
         ]
 
-    def _hold(self, blocks: Sequence[Captures], left: Iterable[Pending]) -> None:
-        """Let go of the epoch: of each block, keep the captures of the hits that are still pending."""
-        wanted: dict[int, set[int]] = {id(block): set() for block in blocks}
-        for pending in left:
-            for evidence in pending.evidence:
-                if isinstance(evidence, tuple) and id(evidence[0]) in wanted:
-                    wanted[id(evidence[0])].add(evidence[1])
-        for block in blocks:
-            block.keep(sorted(wanted[id(block)]))
-            self._held.add(block)
+    def _sweep(self) -> None:
+        machines = chain.from_iterable(s.machines.values() for s in self._sequences.values())
+        pending = chain.from_iterable(machine.pending.values() for machine in machines)
+        self._evidence.sweep(chain.from_iterable(handles for _, _, handles in pending))
 
     def _alert(
         self, rule: Rule, ids: tuple[int, ...], ts_ns: int, wall_offset_ns: int, captures: tuple[Capture, ...],
@@ -246,11 +230,6 @@ class Matcher:
             captures=captures,
             threat=rule.threat,
         )
-
-
-def _resolved(pending: Mapping[Slot, Pending]) -> dict[Slot, Pending]:
-    resolver = _Resolver(chain.from_iterable(p.evidence for p in pending.values()))
-    return {slot: Pending(p.first_ns, p.event_ids, resolver.resolve(p.evidence)) for slot, p in pending.items()}
 
 
 def _in_order(

@@ -6,24 +6,14 @@ At most one sequence is pending per (stage, key): a newer one overwrites it. Tim
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
 from heapq import heappop, heappush
 from typing import TypeAlias
 
-from kestrel_lab.engine.captures import Capture, Captures
-
-#: The captures of an event: looked up, or where to look them up (a block of hits and the place in it).
-Evidence: TypeAlias = "Capture | tuple[Captures, int]"
-Slot = tuple[int, bytes]
-
-
-@dataclass(slots=True)
-class Pending:
-    """A sequence that has matched the first stages: event time of its first event (ns), its events so far."""
-
-    first_ns: int
-    event_ids: tuple[int, ...]
-    evidence: tuple[Evidence, ...]
+#: (stage, key): the stage is the last one matched.
+Slot: TypeAlias = tuple[int, bytes]
+#: A sequence that has matched the first stages: event time of its first event (ns), its events, and a handle to the
+#: captures of each. A plain tuple of plain things, because there may be very many.
+Pending: TypeAlias = tuple[int, tuple[int, ...], tuple[int, ...]]
 
 
 class Machine:
@@ -44,11 +34,12 @@ class Machine:
         self.pending: OrderedDict[Slot, Pending] = OrderedDict()
         self.evicted = 0
 
-    def match(self, stage: int, key: bytes, event_id: int, now: int, evidence: Evidence) -> Pending | None:
+    def match(self, stage: int, key: bytes, event_id: int, now: int, evidence: int) -> Pending | None:
         """Take an event that passed a stage; the stages of one event come last to first.
 
         Args:
             now: event time of the event, ns.
+            evidence: handle to its captures.
 
         Returns:
             the sequence, if the event completes one.
@@ -56,12 +47,13 @@ class Machine:
         if self._deadlines and self._deadlines[0][0] < now:
             self.expire(now)
         if stage == 0:
-            self._put((0, key), Pending(now, (event_id,), (evidence,)))
+            self._put((0, key), (now, (event_id,), (evidence,)))
             return None
         before = self.pending.pop((stage - 1, key), None)
         if before is None:
             return None
-        after = Pending(before.first_ns, (*before.event_ids, event_id), (*before.evidence, evidence))
+        first_ns, event_ids, handles = before
+        after = first_ns, (*event_ids, event_id), (*handles, evidence)
         if stage == self._stages - 1:
             return after
         self._put((stage, key), after)
@@ -76,7 +68,7 @@ class Machine:
     def restore(self, slot: Slot, pending: Pending) -> None:
         """Put back what was pending; slots come in the order of their last events."""
         self.pending[slot] = pending
-        heappush(self._deadlines, (pending.first_ns + self._keep, pending.event_ids[-1], slot))
+        heappush(self._deadlines, (pending[0] + self._keep, pending[1][-1], slot))
 
     def expire(self, now: int) -> None:
         """Drop what an event at `now` can no longer complete; without a maxspan, what is too old to keep."""
@@ -84,7 +76,7 @@ class Machine:
         while deadlines and deadlines[0][0] < now:
             _, last, slot = heappop(deadlines)
             found = self.pending.get(slot)
-            if found is not None and found.event_ids[-1] == last and found.first_ns + self._keep < now:
+            if found is not None and found[1][-1] == last:
                 del self.pending[slot]
                 self.evicted += self._maxspan is None
 
@@ -93,16 +85,16 @@ class Machine:
         if len(self.pending) >= self._limit:
             self._evict()
         self.pending[slot] = pending
-        heappush(self._deadlines, (pending.first_ns + self._keep, pending.event_ids[-1], slot))
+        heappush(self._deadlines, (pending[0] + self._keep, pending[1][-1], slot))
         if len(self._deadlines) > 64 + 4 * len(self.pending):
-            self._deadlines = sorted((p.first_ns + self._keep, p.event_ids[-1], s) for s, p in self.pending.items())
+            self._deadlines = sorted((p[0] + self._keep, p[1][-1], s) for s, p in self.pending.items())
 
     def _evict(self) -> None:
         """Give up the least by (last event_id, stage, key)."""
-        last = next(iter(self.pending.values())).event_ids[-1]
+        last = next(iter(self.pending.values()))[1][-1]
         least: Slot | None = None
         for slot, pending in self.pending.items():
-            if pending.event_ids[-1] != last:
+            if pending[1][-1] != last:
                 break
             least = slot if least is None or slot < least else least
         if least is not None:

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from kestrel_lab.engine.captures import Capture
-from kestrel_lab.engine.sequence import Pending, Slot
+from kestrel_lab.engine.sequence import Slot
 from kestrel_lab.schema.errors import IncompatibleError
 from kestrel_lab.schema.values import from_json, to_json
 
 VERSION = 1
+
+#: A pending sequence: event time of its first event (ns), its events, the captures of each.
+Stored: TypeAlias = tuple[int, tuple[int, ...], tuple[Capture, ...]]
 
 
 @dataclass(slots=True)
 class RuleState:
     """What one rule remembers. `evicted` is by shard."""
 
-    pending: dict[Slot, Pending] = field(default_factory=dict)
+    pending: dict[Slot, Stored] = field(default_factory=dict)
     evicted: dict[int, int] = field(default_factory=dict)
 
 
@@ -27,7 +30,7 @@ def dump(event_time_ns: int, rules: Mapping[str, RuleState], extra: Mapping[str,
     """Return the state as bytes, equal for equal states.
 
     Args:
-        rules: by rule hash; captures must have been looked up.
+        rules: by rule hash.
         extra: more JSON data to keep beside it.
     """
     data = {
@@ -67,30 +70,24 @@ def merge(states: Sequence[bytes]) -> bytes:
     return dump(max(time for time, _, _ in loaded), rules)
 
 
-def in_order(pending: Mapping[Slot, Pending]) -> Iterable[tuple[Slot, Pending]]:
+def in_order(pending: Mapping[Slot, Stored]) -> list[tuple[Slot, Stored]]:
     """Return pending sequences by (last event_id, stage, key): the order of eviction."""
-    return sorted(pending.items(), key=lambda item: (item[1].event_ids[-1], item[0]))
+    return sorted(pending.items(), key=lambda item: (item[1][1][-1], item[0]))
 
 
 def _rule_json(rule: RuleState) -> dict[str, Any]:
     return {
         "evicted": {str(shard): count for shard, count in rule.evicted.items()},
         "pending": [
-            [stage, key.hex(), p.first_ns, p.event_ids, [_capture_json(e) for e in p.evidence]]
-            for (stage, key), p in in_order(rule.pending)
+            [stage, key.hex(), first_ns, event_ids, [{n: to_json(v) for n, v in c.items()} for c in captures]]
+            for (stage, key), (first_ns, event_ids, captures) in in_order(rule.pending)
         ],
     }
 
 
-def _capture_json(evidence: Capture | tuple[Any, int]) -> dict[str, Any]:
-    if isinstance(evidence, tuple):
-        raise TypeError("captures were not looked up")
-    return {name: to_json(value) for name, value in evidence.items()}
-
-
 def _rule(data: Mapping[str, Any]) -> RuleState:
     pending = {
-        (stage, bytes.fromhex(key)): Pending(first_ns, tuple(ids), tuple(_capture(c) for c in captures))
+        (stage, bytes.fromhex(key)): (first_ns, tuple(ids), tuple(_capture(c) for c in captures))
         for stage, key, first_ns, ids, captures in data["pending"]
     }
     return RuleState(pending, {int(shard): count for shard, count in data["evicted"].items()})

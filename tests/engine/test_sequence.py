@@ -98,9 +98,9 @@ def test_too_many_pending_sequences_evict_the_oldest_and_count() -> None:
 
 def test_among_sequences_of_one_event_the_least_stage_and_key_goes_first() -> None:
     machine = Machine(3, None, 2, 10**18)
-    machine.match(0, b"b", 1, 1, {})
-    machine.match(0, b"a", 1, 1, {})
-    machine.match(0, b"c", 2, 2, {})
+    machine.match(0, b"b", 1, 1, 0)
+    machine.match(0, b"a", 1, 1, 0)
+    machine.match(0, b"c", 2, 2, 0)
     assert list(machine.pending) == [(0, b"b"), (0, b"c")]
 
 
@@ -117,7 +117,7 @@ def test_without_maxspan_sequences_live_as_long_as_the_limits_say() -> None:
 def test_memory_of_a_machine_is_bounded() -> None:
     machine, rng = Machine(2, 100, 50, 0), random.Random(1)
     for event_id in range(1, 20_000):
-        machine.match(0, rng.randbytes(2), event_id, event_id, {})
+        machine.match(0, rng.randbytes(2), event_id, event_id, 0)
     assert len(machine.pending) <= 50
     assert len(machine._deadlines) < 1000
 
@@ -165,3 +165,22 @@ def test_keys_are_typed_and_stable() -> None:
 
 #: Stored states depend on these.
 SHARDS_OF_OLD = [46, 12, 42]
+
+
+def test_captures_of_pending_events_outlive_their_epoch_and_segment() -> None:
+    events = [file("creation", f"/{n}", n, name=f"p{n}") for n in range(1, 9)]
+    events += [file("deletion", f"/{n}", 100 + n) for n in range(1, 9)]
+    expected = run(pack_of({"r": PAIR}), source(events, epoch_rows=16))
+    assert [a.captures[0]["file.path"] for a in expected] == [b"/%d" % n for n in range(1, 9)]
+    assert run(pack_of({"r": PAIR}), source(events, epoch_rows=3, segment_epochs=1)) == expected
+
+
+def test_blocks_of_captures_are_dropped_with_their_sequences() -> None:
+    pack = pack_of({"r": PAIR})
+    scanner, matcher = Scanner(pack, INFO, "live"), Matcher(pack)
+    events = [file(("creation", "deletion")[n % 2], f"/{n // 2}", n) for n in range(1000)]
+    events[0] = file("creation", "/stays", 0)
+    for epoch in source(events, epoch_rows=1).epochs():
+        matcher.feed(scanner.scan(epoch))
+    assert len(matcher._evidence._blocks) < 200
+    assert b"/stays".hex().encode() in matcher.dump()

@@ -1,0 +1,101 @@
+"""Captures of pending events, by handles that are plain integers.
+
+Tens of thousands of sequences may be pending. Made of integers and bytes alone, they are nothing to the garbage
+collector, which would otherwise cost more than the matching.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+from kestrel_lab.engine.captures import Capture, Captures
+
+_BITS = 32
+_MASK = (1 << _BITS) - 1
+
+
+class _Block(Protocol):
+    def take(self, indexes: Sequence[int]) -> list[Capture]: ...
+
+
+class _Rows:
+    """Captures that were looked up already."""
+
+    def __init__(self, rows: Sequence[Capture]) -> None:
+        self._rows = rows
+
+    def take(self, indexes: Sequence[int]) -> list[Capture]:
+        return [self._rows[i] for i in indexes]
+
+
+class EvidenceStore:
+    """Blocks of captures by number. A handle is a block's number and a place in it."""
+
+    def __init__(self) -> None:
+        self._blocks: dict[int, _Block] = {}
+        self._unsettled: dict[int, Captures] = {}
+        self._next = 0
+        self._sweep_at = 64
+
+    @property
+    def crowded(self) -> bool:
+        """Whether it is time to `sweep`."""
+        return len(self._blocks) > self._sweep_at
+
+    def add(self, captures: Captures) -> int:
+        """Take a block in; return the handle of its first row, to which places are added."""
+        number = self._number(captures)
+        self._unsettled[number] = captures
+        return number << _BITS
+
+    def add_rows(self, rows: Sequence[Capture]) -> int:
+        """Take in captures that were looked up; return the handle of the first."""
+        return self._number(_Rows(rows)) << _BITS
+
+    def take(self, handles: Iterable[int]) -> dict[int, Capture]:
+        """Return the captures of handles, looked up block by block."""
+        out: dict[int, Capture] = {}
+        for number, places in _by_block(handles).items():
+            order = sorted(places)
+            rows = self._blocks[number].take(order)
+            out.update(zip(((number << _BITS) + place for place in order), rows, strict=True))
+        return out
+
+    def keep(self, bases: Iterable[int], handles: Iterable[int]) -> None:
+        """Of the blocks that begin at `bases`, keep the rows among `handles` alone and let go of the epoch."""
+        wanted = _by_block(handles)
+        for number in (base >> _BITS for base in bases):
+            if number in wanted:
+                self._unsettled[number].keep(sorted(wanted[number]))
+            else:
+                self._drop(number)
+
+    def settle(self) -> None:
+        """Look everything kept up, and let go of the segment: dictionary codes never leave it."""
+        for captures in self._unsettled.values():
+            captures.settle()
+        self._unsettled.clear()
+
+    def sweep(self, handles: Iterable[int]) -> None:
+        """Drop the blocks that none of the handles is in."""
+        used = {handle >> _BITS for handle in handles}
+        for number in [n for n in self._blocks if n not in used]:
+            self._drop(number)
+        self._sweep_at = 64 + 2 * len(self._blocks)
+
+    def _number(self, block: _Block) -> int:
+        number, self._next = self._next, self._next + 1
+        self._blocks[number] = block
+        return number
+
+    def _drop(self, number: int) -> None:
+        self._blocks.pop(number)
+        self._unsettled.pop(number, None)
+
+
+def _by_block(handles: Iterable[int]) -> dict[int, set[int]]:
+    out: dict[int, set[int]] = {}
+    for handle in handles:
+        out.setdefault(handle >> _BITS, set()).add(handle & _MASK)
+    return out
