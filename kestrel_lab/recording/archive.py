@@ -16,7 +16,7 @@ import zstandard
 
 from kestrel_lab.recording.files import disk_limits, is_locked, sync_folder
 from kestrel_lab.recording.layout import LOCK, LONG, PARTIAL, RESERVE
-from kestrel_lab.recording.manifest import read_manifest
+from kestrel_lab.recording.manifest import not_readable, read_manifest
 from kestrel_lab.recording.names import safe_name
 from kestrel_lab.schema.errors import DamagedError, KestrelError, UsageError
 
@@ -88,6 +88,10 @@ def unpack_into(file: Path, folder: Path) -> None:
                 _read_tar(stream, folder)
     except FileNotFoundError:
         raise UsageError(f"{file} does not exist", do="give the packed recording's path") from None
+    except PermissionError:
+        if os.access(file, os.R_OK):
+            raise
+        raise not_readable(file) from None
     except (zstandard.ZstdError, tarfile.TarError, EOFError, ValueError) as error:
         raise _damaged(file, str(error)) from error
 

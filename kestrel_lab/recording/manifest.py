@@ -10,7 +10,13 @@ from typing import Any
 from kestrel_lab.recording.files import write_file
 from kestrel_lab.recording.layout import FORMAT, JOURNAL, MAJOR, MANIFEST, MINOR, SCHEMA, long_hash
 from kestrel_lab.schema.epoch import SourceInfo
-from kestrel_lab.schema.errors import DamagedError, IncompatibleError, KestrelError, UsageError
+from kestrel_lab.schema.errors import (
+    DamagedError,
+    IncompatibleError,
+    KestrelError,
+    PermissionMissingError,
+    UsageError,
+)
 from kestrel_lab.schema.lock import fingerprint
 
 #: sections whose hash the journal's first record holds
@@ -62,6 +68,7 @@ def read_manifest(root: Path) -> dict[str, Any]:
     Raises:
         UsageError: if it is no recording.
         DamagedError: if it is cut or no manifest.
+        PermissionMissingError: if this user may not read it.
         IncompatibleError: if its format or its schema is of another version.
     """
     path = root / MANIFEST
@@ -72,6 +79,8 @@ def read_manifest(root: Path) -> dict[str, Any]:
         _ = manifest["source"]["recording_id"], manifest["source"]["host"], manifest["facts"]
     except FileNotFoundError:
         raise _none(root) from None
+    except PermissionError:
+        raise not_readable(root) from None
     except (ValueError, KeyError, TypeError) as error:
         raise DamagedError(
             f"the manifest is cut or damaged ({error})", where=str(path), do="restore it from a copy of the recording"
@@ -98,6 +107,13 @@ def source_info(manifest: Mapping[str, Any]) -> SourceInfo:
         schema_fingerprint=manifest["schema"]["fingerprint"],
         boot_id=source.get("boot_id", ""),
         extra=source.get("extra", {}),
+    )
+
+
+def not_readable(path: Path) -> PermissionMissingError:
+    """Return the error for a recording that this user may not read."""
+    return PermissionMissingError(
+        "you may not read this recording", where=str(path), do="read it as the user who recorded it, often root"
     )
 
 

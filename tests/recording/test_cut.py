@@ -56,6 +56,7 @@ def test_the_journal_cut_at_every_byte(killed: tuple[Path, MemorySource]) -> Non
             assert f"(epoch {committed - 1})" in found.missing[0] or not committed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["file", "process", "network", "entity", "strings"])
 def test_a_stream_cut_at_every_byte(killed: tuple[Path, MemorySource], name: str) -> None:
     path, source = killed

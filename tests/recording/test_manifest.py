@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from kestrel_lab.recording import open_recording, repair
-from kestrel_lab.schema.errors import DamagedError, IncompatibleError, UsageError
+from kestrel_lab.recording import open_recording, pack, repair
+from kestrel_lab.schema.errors import DamagedError, IncompatibleError, PermissionMissingError, UsageError
 from kestrel_lab.schema.lock import fingerprint
 from tests.recording.support import assert_all_same, record, small
 
@@ -81,3 +83,30 @@ def test_what_rules_can_see_cannot_be_changed(path: Path, section: str) -> None:
 
 def test_the_schema_lies_beside_it(path: Path) -> None:
     assert fingerprint(json.loads((path / "schema.json").read_bytes())) == fingerprint()
+
+
+def test_another_users_recording() -> None:
+    """Root may read everything, so a child becomes somebody else."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root to become another user")
+    with tempfile.TemporaryDirectory() as folder:  # not tmp_path: its parents are closed to others
+        Path(folder).chmod(0o755)
+        path = Path(folder) / "a.krec"
+        record(path, small().stored)
+        packed = pack(path, Path(folder) / "a.krec.tar.zst")
+        pid = os.fork()
+        if not pid:
+            os._exit(_refused_to_others([path, packed]))
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 2
+
+
+def _refused_to_others(paths: list[Path]) -> int:
+    refused = 0
+    try:
+        os.setuid(65534)
+        for path in paths:
+            with pytest.raises(PermissionMissingError, match="as the user who recorded it"):
+                open_recording(path)
+            refused += 1
+    finally:
+        return refused  # a forked child must not run the rest of the tests
