@@ -109,4 +109,4 @@ def _refused_to_others(paths: list[Path]) -> int:
                 open_recording(path)
             refused += 1
     finally:
-        return refused  # a forked child must not run the rest of the tests
+        return refused  # noqa: B012 - a forked child must not run the rest of the tests
