@@ -1,7 +1,7 @@
 """The live kernel as a source of epochs, and the only place that imports `bcc` (when a source is entered)."""
 
-from kestrel_lab.capture.checks import Check, probe
+from kestrel_lab.capture.checks import Check, probe, require
 from kestrel_lab.capture.config import CaptureConfig
 from kestrel_lab.capture.source import LiveSource
 
-__all__ = ["CaptureConfig", "Check", "LiveSource", "probe"]
+__all__ = ["CaptureConfig", "Check", "LiveSource", "probe", "require"]

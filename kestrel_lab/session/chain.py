@@ -53,6 +53,11 @@ class Diff:
         return not (self.missing or self.extra or self.changed)
 
     @property
+    def damaged(self) -> bool:
+        """Whether a range could not be read, which may hide a difference."""
+        return any(note.kind is CauseKind.DAMAGED for note in self.notes)
+
+    @property
     def differences(self) -> list[Difference]:
         """All of them, in the order of their alerts."""
         return sorted([*self.missing, *self.extra, *self.changed], key=lambda d: d.alert.sort_key)

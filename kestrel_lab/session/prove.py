@@ -10,6 +10,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from kestrel_lab.engine import Limits, Pack
+from kestrel_lab.recording import Damage
 from kestrel_lab.schema.alert import Alert, Mode, alert_digest
 from kestrel_lab.schema.epoch import EpochSource
 from kestrel_lab.schema.errors import DivergedError
@@ -61,10 +62,14 @@ class ProofRow:
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """The rows, the reference first. `difference` names the first alert or figure two of them disagree on."""
+    """The rows, the reference first. `difference` names the first alert or figure two of them disagree on.
+
+    `damage`: ranges that no configuration could read, so that the proof is about the rest.
+    """
 
     rows: Sequence[ProofRow]
     difference: str = ""
+    damage: Sequence[Damage] = ()
 
     @property
     def equal(self) -> bool:
@@ -87,6 +92,7 @@ class _Result:
     digest: str
     fuel: Mapping[str, int]
     seconds: float
+    damage: Sequence[Damage] = ()
 
 
 def prove(
@@ -126,7 +132,7 @@ def prove(
                 reference = result
             else:
                 difference = difference or _compare(configurations[0].name, reference, configuration.name, result)
-    return Proof(rows, difference)
+    return Proof(rows, difference, reference.damage if reference else ())
 
 
 def _in_process(open_source: Open, configuration: Configuration, spec: EngineSpec) -> _Result:
@@ -153,7 +159,7 @@ def run_configuration(
     if configuration.seek:
         return _seek(open_source, spec)
     found = replay(source, spec.pack(), mode=spec.mode, workers=configuration.workers, limits=spec.limits)
-    return _Result(found.alerts, found.digest, found.fuel, found.seconds)
+    return _Result(found.alerts, found.digest, found.fuel, found.seconds, found.damage)
 
 
 def _seek(open_source: Open, spec: EngineSpec) -> _Result:

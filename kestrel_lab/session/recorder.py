@@ -61,8 +61,9 @@ def record(
         UnavailableError, PermissionMissingError: if the kernel cannot be observed.
         UsageError: if `out` exists or is being written.
     """
-    from kestrel_lab.capture import LiveSource
+    from kestrel_lab.capture import LiveSource, require
 
+    require()  # before the engine's process is started for nothing
     if only_needed and pack is not None:
         config = replace(config, actions=pack.actions())
     options = RecordOptions(

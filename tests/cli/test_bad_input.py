@@ -91,6 +91,10 @@ def test_a_flipped_byte_names_segment_and_range(case: Path) -> None:
     assert result.exit_code == ExitCode.DAMAGED
     assert "segment 1" in result.stdout
     assert "network.arrow" in result.stdout
+    for command in (["replay"], ["replay", "--prove"], ["diff"]):
+        told = run(*command, case)
+        assert told.exit_code in (ExitCode.DAMAGED, ExitCode.FINDINGS), told.output
+        assert "segment 1, events" in told.output
 
 
 def test_a_damaged_packed_file_is_refused_and_leaves_nothing(case: Path, tmp_path: Path) -> None:

@@ -116,7 +116,7 @@ def test_prove_prints_one_digest_for_every_configuration(case: Path) -> None:
     result = run("replay", case, "--prove", "--format", "ndjson")
     *rows, verdict = objects(result)
     assert result.exit_code == 0
-    assert verdict == {"equal": True, "difference": ""}
+    assert verdict == {"equal": True, "difference": "", "damage": []}
     assert len({row["digest"] for row in rows}) == 1
     assert len(rows) >= 7
 

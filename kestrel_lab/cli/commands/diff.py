@@ -25,7 +25,7 @@ def command(recording: Path, other: Path | None, rules: tuple[Path, ...], fmt: o
 
     Every difference is missing, extra or changed, and carries its cause: a rule edited, the engine's lag, a damaged
     range. A proved cause is one that a replay without it, and nothing else changed, made appear or vanish. Exit code
-    0 when all alerts are the same, 1 when not.
+    0 when all alerts are the same, 1 when not, 3 when they are the same but part of a recording cannot be read.
 
     \b
     Examples:
@@ -49,4 +49,7 @@ def command(recording: Path, other: Path | None, rules: tuple[Path, ...], fmt: o
 
 
 def _exit_code(found: Diff) -> int:
-    return ExitCode.OK if found.equal else ExitCode.FINDINGS
+    """A difference is a finding; `the same` over a damaged recording is not said with 0: damage may hide one."""
+    if not found.equal:
+        return ExitCode.FINDINGS
+    return ExitCode.DAMAGED if found.damaged else ExitCode.OK

@@ -105,8 +105,9 @@ def _prove(source: Recording, rules: tuple[Path, ...], fmt: output.Format) -> in
 
     proof = prove(source, pack_for(source, rules))
     _show_proof(proof, fmt)
+    output.note_damage(proof.damage)
     proof.check()
-    return ExitCode.OK
+    return ExitCode.DAMAGED if proof.damage else ExitCode.OK
 
 
 def summary(found: Replay, mode: Mode) -> dict[str, object]:
@@ -147,7 +148,13 @@ def _show_proof(proof: Proof, fmt: output.Format) -> None:
     if fmt == "ndjson":
         for row in proof.rows:
             output.emit({**asdict(row), "seconds": round(row.seconds, 3)})
-        output.emit({"equal": proof.equal, "difference": proof.difference})
+        output.emit(
+            {
+                "equal": proof.equal,
+                "difference": proof.difference,
+                "damage": [asdict(row) for row in proof.damage],
+            }
+        )
         return
     rows = [(r.configuration, r.digest, str(r.alerts), units.count(r.fuel), f"{r.seconds:.2f}") for r in proof.rows]
     output.table(("configuration", "digest", "alerts", "fuel", "seconds"), rows, right=("alerts", "fuel", "seconds"))
