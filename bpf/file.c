@@ -255,26 +255,46 @@ static __always_inline int unwanted(struct settings *set, u32 action) {
     return 1;
 }
 
+/* What an event needs of a struct file and its inode, each in one read where it lies within one span. */
+struct opened_file { u32 mode, flags; u64 inode, mnt, dentry; };
+
+static __always_inline void read_file(struct opened_file *f, u64 file) {
+#if FILE_SPAN <= 256
+    char near[FILE_SPAN] __attribute__((aligned(8)));
+    READ(near, file);
+    f->mode = AT(u32, near, OFF_F_MODE);
+    f->flags = AT(u32, near, OFF_F_FLAGS);
+    f->inode = AT(u64, near, OFF_F_INODE);
+    f->mnt = AT(u64, near, OFF_F_PATH);
+    f->dentry = AT(u64, near, OFF_F_PATH + 8);
+#else
+    READ(f->mode, file + OFF_F_MODE);
+    READ(f->flags, file + OFF_F_FLAGS);
+    READ(f->inode, file + OFF_F_INODE);
+    READ(f->mnt, file + OFF_F_PATH);
+    READ(f->dentry, file + OFF_F_PATH + 8);
+#endif
+}
+
 static __always_inline int opened(struct settings *set, struct scratch *s, u64 task, u32 fd) {
-    u64 file = file_of(task, fd), inode = 0, sb = 0, pos;
-    u32 mode = 0;
+    u64 file = file_of(task, fd), sb = 0, pos;
+    struct opened_file f = {};
     struct file_parts p = {};
     if (!file)
         return 0;
-    READ(mode, file + OFF_F_MODE);
-    if (!(mode & 0x100002) || !in_scope(set))        /* FMODE_CREATED, FMODE_WRITE */
+    read_file(&f, file);
+    if (!(f.mode & 0x100002) || !in_scope(set))      /* FMODE_CREATED, FMODE_WRITE */
         return 0;
-    p.action = mode & 0x100000 ? ACT_CREATION : ACT_OPEN;
+    p.action = f.mode & 0x100000 ? ACT_CREATION : ACT_OPEN;
     if (unwanted(set, p.action))
         return 0;
     p.task = task;
-    READ(p.open_flags, file + OFF_F_FLAGS);
-    READ(inode, file + OFF_F_INODE);
-    READ(p.inode, inode + OFF_I_INO);
-    READ(sb, inode + OFF_I_SB);
+    p.open_flags = f.flags;
+    READ(p.inode, f.inode + OFF_I_INO);
+    READ(sb, f.inode + OFF_I_SB);
     READ(p.dev, sb + OFF_S_DEV);
     p.present = 1;
-    p.text_len = walk(s, file + OFF_F_PATH);
+    p.text_len = walk_from(s, f.mnt, f.dentry);
     p.lens[0] = p.text_len;
     if (s->truncated)
         p.flags = FLAG_TRUNCATED_PATH;

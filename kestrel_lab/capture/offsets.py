@@ -102,7 +102,8 @@ class Offsets:
     def cflags(self) -> list[str]:
         """Return the compiler flags that carry them."""
         flags = [f"-DOFF_{name}={value}" for name, value in self.values.items()]
-        return [*flags, f"-DEXIT_HAS_GROUP_DEAD={int(self.exit_has_group_dead)}"]
+        span = 16 + max(self.values[name] for name in ("F_PATH", "F_MODE", "F_FLAGS", "F_INODE"))
+        return [*flags, f"-DFILE_SPAN={-(-span // 8) * 8}", f"-DEXIT_HAS_GROUP_DEAD={int(self.exit_has_group_dead)}"]
 
 
 def resolve_offsets(btf: Btf) -> Offsets:
