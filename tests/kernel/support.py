@@ -68,6 +68,16 @@ def capture(act: Callable[[LiveSource], object], config: CaptureConfig | None = 
     return seen
 
 
+def run(source: LiveSource, *command: str) -> list[Epoch]:
+    """Run a command, which must succeed, and keep the rings empty the while."""
+    epochs = []
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL) as child:
+        while child.poll() is None:
+            epochs += source.poll(0.02)
+    assert child.returncode == 0
+    return epochs
+
+
 def settle(source: LiveSource, seconds: float = 0.2) -> list[Epoch]:
     """Poll for a while, so that what happened before has closed its epoch."""
     epochs, until = [], time.monotonic() + seconds
@@ -94,5 +104,9 @@ def own_cgroup() -> Iterator[Path]:
 
 def run_in(cgroup: Path, *command: str) -> None:
     """Run a command in a cgroup; it must succeed. A recorder scoped to the cgroup sees it from its exec on."""
-    join = 'echo $$ > "$0/cgroup.procs"; exec "$@"'
-    subprocess.run(["sh", "-c", join, str(cgroup), *command], check=True, stdin=subprocess.DEVNULL)
+    subprocess.run(joining(cgroup, *command), check=True, stdin=subprocess.DEVNULL)
+
+
+def joining(cgroup: Path, *command: str) -> list[str]:
+    """Return a command that enters a cgroup and becomes the given one."""
+    return ["sh", "-c", 'echo $$ > "$0/cgroup.procs"; exec "$@"', str(cgroup), *command]

@@ -4,21 +4,24 @@ import os
 import stat
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from kestrel_lab.capture import LiveSource
+from kestrel_lab.schema.epoch import Epoch
 from kestrel_lab.schema.fields import FLAG_RACED, FLAG_RELATIVE_PATH, FLAG_TRUNCATED_PATH
 
-from .support import Event, Seen, capture
+from .support import Event, Seen, capture, run
 
 NAMES = ["plain", "with space", "new\nline", "not-utf8-\udcff\udcfe", "-dash", "tab\there", "ü", "x" * 255]
 
 
-def python(code: str, *args: str) -> None:
-    """Run code in a process of its own: the recorder's own file acts are filtered."""
-    subprocess.run([sys.executable, "-c", "import os, sys\n" + code, *args], check=True)
+def python(source: LiveSource, code: str, *args: str) -> list[Epoch]:
+    """Run code in a process of its own (the recorder's own file acts are filtered), polling the while."""
+    return run(source, sys.executable, "-c", "import os, sys\n" + code, *args)
 
 
 def files(seen: Seen, folder: Path) -> list[Event]:
@@ -43,7 +46,7 @@ os.close(os.open(p, os.O_RDWR | os.O_APPEND))
 os.rename(p, new)
 os.unlink(new)
 """
-    seen = capture(lambda _: python(code, str(path), str(new)))
+    seen = capture(lambda s: python(s, code, str(path), str(new)))
     own = files(seen, tmp_path)
     assert acts(own) == [
         (b"creation", bytes(path)), (b"open", bytes(path)), (b"rename", bytes(new)), (b"deletion", bytes(new)),
@@ -60,7 +63,7 @@ os.unlink(new)
 
 def test_inode_and_device_are_those_of_stat(tmp_path: Path) -> None:
     path = tmp_path / "kept"
-    seen = capture(lambda _: python("open(sys.argv[1], 'w').close()", str(path)))
+    seen = capture(lambda s: python(s, "open(sys.argv[1], 'w').close()", str(path)))
     (created,) = files(seen, tmp_path)
     found = path.stat()
     assert created["file.inode"] == found.st_ino
@@ -79,7 +82,7 @@ os.rename("b", "c", src_dir_fd=fd, dst_dir_fd=fd)
 os.unlink("c", dir_fd=fd)
 os.rmdir("sub/")
 """
-    own = files(capture(lambda _: python(code, str(tmp_path))), tmp_path)
+    own = files(capture(lambda s: python(s, code, str(tmp_path))), tmp_path)
     base = bytes(tmp_path)
     assert acts(own) == [
         (b"creation", base + b"/a"),
@@ -95,7 +98,7 @@ os.rmdir("sub/")
 def test_an_open_is_named_by_what_it_reached_not_by_how(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "real")
-    own = files(capture(lambda _: python("open(sys.argv[1], 'w')", str(tmp_path / "link" / "f"))), tmp_path)
+    own = files(capture(lambda s: python(s, "open(sys.argv[1], 'w')", str(tmp_path / "link" / "f"))), tmp_path)
     assert acts(own) == [(b"creation", bytes(tmp_path / "real" / "f"))]
 
 
@@ -122,7 +125,7 @@ while left > 0:
     if left > 0: os.mkdir(part); os.chdir(part)
     else: open(part, "w").close(); os.rename(part, "r"); os.unlink("r")
 """
-    own = files(capture(lambda _: python(code, str(tmp_path), str(length))), tmp_path)
+    own = files(capture(lambda s: python(s, code, str(tmp_path), str(length))), tmp_path)
     assert [e["event.action"] for e in own] == [b"creation", b"rename", b"deletion"]
     assert length <= len(own[0]["file.path"]) <= length + 1
     assert own[1]["file.Ext.original.path"] == own[0]["file.path"]
@@ -137,7 +140,7 @@ for _ in range(1900): os.mkdir("d"); os.chdir("d")
 open("f", "w").close(); os.unlink("f")
 for _ in range(1900): os.chdir(".."); os.rmdir("d")
 """
-    own = files(capture(lambda _: python(code, str(tmp_path))), tmp_path)
+    own = files(capture(lambda s: python(s, code, str(tmp_path))), tmp_path)
     assert acts(own)[0] == (b"creation", bytes(tmp_path) + b"/d" * 1900 + b"/f")
     assert acts(own)[1] == (b"deletion", bytes(tmp_path) + b"/d" * 1900 + b"/f")
     assert acts(own)[2:] == [(b"deletion", bytes(tmp_path) + b"/d" * n) for n in range(1900, 0, -1)]
@@ -149,7 +152,7 @@ os.chdir(sys.argv[1])
 for _ in range(25): os.mkdir("q" * 200); os.chdir("q" * 200)
 open("leaf", "w").close()
 """
-    seen = capture(lambda _: python(code, str(tmp_path)))
+    seen = capture(lambda s: python(s, code, str(tmp_path)))
     (cut,) = [e for e in seen.of("creation") if e["file.path"].endswith(b"/leaf")]
     assert cut["kestrel.flags"] & FLAG_TRUNCATED_PATH
     assert len(cut["file.path"]) <= 4095
@@ -168,7 +171,7 @@ os.chdir(sys.argv[1] + "/in"); os.unlink("side")
 """
     if not hasattr(os, "unshare"):
         code = code.replace("os.unshare(0x00020000)", "assert libc.unshare(0x00020000) == 0")
-    own = files(capture(lambda _: python(code, str(tmp_path))), tmp_path)
+    own = files(capture(lambda s: python(s, code, str(tmp_path))), tmp_path)
     assert acts(own) == [(b"creation", bytes(tmp_path) + b"/in/side"), (b"deletion", bytes(tmp_path) + b"/in/side")]
 
 
@@ -197,7 +200,7 @@ assert call(10, b) == 0
 
 
 def test_calls_of_32_bits_are_seen(tmp_path: Path) -> None:
-    seen = capture(lambda _: python(COMPAT, str(tmp_path / "a"), str(tmp_path / "b")))
+    seen = capture(lambda s: python(s, COMPAT, str(tmp_path / "a"), str(tmp_path / "b")))
     own = files(seen, tmp_path)
     assert acts(own) == [
         (b"creation", bytes(tmp_path / "a")), (b"rename", bytes(tmp_path / "b")), (b"deletion", bytes(tmp_path / "b")),
@@ -208,22 +211,27 @@ RACE = """
 import ctypes, threading
 name = ctypes.create_string_buffer(b"a" * 40)
 libc = ctypes.CDLL(None)
-stop = False
-def flip():
-    while not stop:
-        ctypes.memmove(name, b"b", 1); ctypes.memmove(name, b"a", 1)
+go = threading.Event()
+def change():
+    for _ in range(8):
+        go.wait(); go.clear()
+        ctypes.memmove(name, b"b", 1)
+thread = threading.Thread(target=change); thread.start()
 os.chdir(sys.argv[1])
-thread = threading.Thread(target=flip); thread.start()
-for _ in range(3000):
-    for n in (b"a", b"b"): os.close(os.open(n + b"a" * 39, os.O_CREAT))
+for _ in range(8):  # the pages of a large file take a while to free, and the name was read before
+    ctypes.memmove(name, b"a", 1)
+    fd = os.open(name.value, os.O_CREAT | os.O_WRONLY)
+    os.posix_fallocate(fd, 0, 128 << 20); os.close(fd)
+    go.set()
     libc.unlink(name)
-stop = True
+    while go.is_set(): pass
 thread.join()
 """
 
 
-def test_a_name_changed_during_the_call_is_marked(tmp_path: Path) -> None:
-    own = files(capture(lambda _: python(RACE, str(tmp_path))), tmp_path)
+def test_a_name_changed_during_the_call_is_marked() -> None:
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        own = files(capture(lambda s: python(s, RACE, folder)), Path(folder))
     assert any(e["kestrel.flags"] & FLAG_RACED for e in own if e["event.action"] == b"deletion")
 
 
@@ -236,7 +244,7 @@ for nr, args in ((2, (b"open", 0o101, 0o600)), (85, (b"creat", 0o600)), (257, (-
                  (437, (-100, b"openat2", struct.pack("<QQQ", 0o101, 0o600, 0), 24))):
     assert libc.syscall(nr, *args) >= 0
 """
-    own = files(capture(lambda _: python(code, str(tmp_path))), tmp_path)
+    own = files(capture(lambda s: python(s, code, str(tmp_path))), tmp_path)
     names = [b"open", b"creat", b"openat", b"openat2"]
     assert acts(own) == [(b"creation", bytes(tmp_path) + b"/" + name) for name in names]
     assert stat.S_ISREG((tmp_path / "creat").stat().st_mode)

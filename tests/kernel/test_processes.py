@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -8,11 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from kestrel_lab.capture import LiveSource
-from kestrel_lab.schema.epoch import Epoch
+from kestrel_lab.capture import CaptureConfig, LiveSource
 from kestrel_lab.schema.fields import FLAG_TRUNCATED_ARGS, PRECISION_EVENT, PRECISION_PROCFS
 
-from .support import Event, Seen, capture
+from .support import Event, Seen, capture, joining, own_cgroup, run
 
 COUNT = 2000
 WAVE = 50
@@ -26,40 +26,47 @@ def by_pid(events: list[Event], action: bytes) -> dict[int, list[Event]]:
     return out
 
 
+GENERATOR = """
+import json, subprocess, sys
+count, wave, folders, out = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3].split(":"), open(sys.argv[4], "w")
+for start in range(0, count, wave):
+    running = []
+    for i in range(start, start + wave):
+        args = ["sh", "-c", "exit $0", str(i % 256), f"unique-{i}", "x" * (i % 300)]
+        folder = folders[i % len(folders)]
+        child = subprocess.Popen(args, executable="/bin/sh", cwd=folder, stdin=subprocess.DEVNULL)
+        print(json.dumps([child.pid, args, folder, i % 256]), file=out)
+        running.append((child, i % 256))
+    for child, code in running:
+        assert child.wait() == code
+"""
+
+
 def test_two_thousand_processes_each_appear_exactly_once(tmp_path: Path) -> None:
+    """They run in a cgroup of their own, so that what else the machine does cannot matter; all hooks are on."""
     folders = [tmp_path / f"folder {i}" for i in range(7)]
     for folder in folders:
         folder.mkdir()
-    made: dict[int, tuple[tuple[bytes, ...], Path, int]] = {}
-
-    def storm(source: LiveSource) -> list[Epoch]:
-        epochs = []
-        for start in range(0, COUNT, WAVE):
-            running = []
-            for i in range(start, start + WAVE):
-                args = ["sh", "-c", "exit $0", str(i % 256), f"unique-{i}", "x" * (i % 300)]
-                child = subprocess.Popen(args, executable="/bin/sh", cwd=folders[i % 7], stdin=subprocess.DEVNULL)
-                made[child.pid] = tuple(a.encode() for a in args), folders[i % 7], i % 256
-                running.append((child, i % 256))
-            for child, code in running:
-                assert child.wait() == code
-            epochs += source.poll(0)
-        return epochs
-
-    seen = capture(storm)
+    log = tmp_path / "log"
+    names = ":".join(map(str, folders))
+    command = [sys.executable, "-c", GENERATOR, str(COUNT), str(WAVE), names, str(log)]
+    with own_cgroup() as cgroup:
+        seen = capture(lambda s: run(s, *joining(cgroup, *command)), CaptureConfig(cgroup=cgroup))
+    made = {pid: (args, folder, code) for pid, args, folder, code in map(json.loads, log.read_text().splitlines())}
     assert len(made) == COUNT
     events = [e for e in seen.events() if e.get("process.pid") in made]
     forks, execs, ends = (by_pid(events, action) for action in (b"fork", b"exec", b"end"))
     for found in (forks, execs, ends):
         assert Counter(map(len, found.values())) == {1: COUNT}
         assert found.keys() == made.keys()
+    (generator,) = {e["process.parent.pid"] for e in events}
+    assert len(seen.of("end", process__pid=generator)) == 1
     for pid, (args, folder, code) in made.items():
         (fork,), (exec_,), (end,) = forks[pid], execs[pid], ends[pid]
         assert fork["event.sequence"] < exec_["event.sequence"] < end["event.sequence"]
-        assert {e["process.parent.pid"] for e in (fork, exec_, end)} == {os.getpid()}
         assert len({e["process.entity_id"] for e in (fork, exec_, end)}) == 1
-        assert exec_["process.args"] == end["process.args"] == args
-        assert exec_["process.working_directory"] == bytes(folder)
+        assert exec_["process.args"] == end["process.args"] == tuple(a.encode() for a in args)
+        assert exec_["process.working_directory"] == folder.encode()
         assert exec_["process.Ext.filename"] == b"/bin/sh"
         assert (end["process.exit_code"], end["process.Ext.exit_signal"]) == (code, 0)
         assert {e["precision"] for e in (fork, exec_, end)} == {PRECISION_EVENT}
