@@ -13,6 +13,7 @@ from kestrel_lab.engine.captures import Capture, Captures
 
 _BITS = 32
 _MASK = (1 << _BITS) - 1
+_SMALL = 4_096  # rows that are not worth a sweep
 
 
 class _Block(Protocol):
@@ -35,23 +36,30 @@ class EvidenceStore:
     def __init__(self) -> None:
         self._blocks: dict[int, _Block] = {}
         self._unsettled: dict[int, Captures] = {}
+        self._rows: dict[int, int] = {}
+        self._total = 0  # rows of all blocks
         self._next = 0
-        self._sweep_at = 64
+        self._sweep_at = _SMALL
+
+    @property
+    def rows(self) -> int:
+        """How many captures are held, wanted or not; `sweep` makes them those wanted."""
+        return self._total
 
     @property
     def crowded(self) -> bool:
         """Whether it is time to `sweep`."""
-        return len(self._blocks) > self._sweep_at
+        return self._total > self._sweep_at
 
     def add(self, captures: Captures) -> int:
         """Take a block in; return the handle of its first row, to which places are added."""
-        number = self._number(captures)
+        number = self._number(captures, 0)
         self._unsettled[number] = captures
         return number << _BITS
 
     def add_rows(self, rows: Sequence[Capture]) -> int:
         """Take in captures that were looked up; return the handle of the first."""
-        return self._number(_Rows(rows)) << _BITS
+        return self._number(_Rows(rows), len(rows)) << _BITS
 
     def take(self, handles: Iterable[int]) -> dict[int, Capture]:
         """Return the captures of handles, looked up block by block."""
@@ -67,7 +75,7 @@ class EvidenceStore:
         wanted = _by_block(handles)
         for number in (base >> _BITS for base in bases):
             if number in wanted:
-                self._unsettled[number].keep(sorted(wanted[number]))
+                self._keep(number, self._unsettled[number], wanted[number])
             else:
                 self._drop(number)
 
@@ -78,20 +86,33 @@ class EvidenceStore:
         self._unsettled.clear()
 
     def sweep(self, handles: Iterable[int]) -> None:
-        """Drop the blocks that none of the handles is in."""
-        used = {handle >> _BITS for handle in handles}
-        for number in [n for n in self._blocks if n not in used]:
-            self._drop(number)
-        self._sweep_at = 64 + 2 * len(self._blocks)
+        """Drop all captures but those of the handles."""
+        used = _by_block(handles)
+        for number, block in list(self._blocks.items()):
+            if number not in used:
+                self._drop(number)
+            elif isinstance(block, Captures):
+                self._keep(number, block, used[number])
+        self._sweep_at = _SMALL + 2 * self._total
 
-    def _number(self, block: _Block) -> int:
+    def _keep(self, number: int, captures: Captures, places: set[int]) -> None:
+        captures.keep(sorted(places))
+        self._count(number, len(places))
+
+    def _count(self, number: int, rows: int) -> None:
+        self._total += rows - self._rows.get(number, 0)
+        self._rows[number] = rows
+
+    def _number(self, block: _Block, rows: int) -> int:
         number, self._next = self._next, self._next + 1
         self._blocks[number] = block
+        self._count(number, rows)
         return number
 
     def _drop(self, number: int) -> None:
         self._blocks.pop(number)
         self._unsettled.pop(number, None)
+        self._total -= self._rows.pop(number)
 
 
 def _by_block(handles: Iterable[int]) -> dict[int, set[int]]:

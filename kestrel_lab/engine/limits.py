@@ -22,7 +22,7 @@ class Limits:
     """
 
     fuel: int = 1 << 28
-    pending: int = 1024
+    pending: int = 512
     pending_per_key: int = 128
     ttl_ns: int = 24 * 3600 * 1_000_000_000
 

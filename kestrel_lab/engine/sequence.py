@@ -86,7 +86,7 @@ class Machine:
             self._evict()
         self.pending[slot] = pending
         heappush(self._deadlines, (pending[0] + self._keep, pending[1][-1], slot))
-        if len(self._deadlines) > 64 + 4 * len(self.pending):
+        if len(self._deadlines) > 64 + 2 * len(self.pending):
             self._deadlines = sorted((p[0] + self._keep, p[1][-1], s) for s, p in self.pending.items())
 
     def _evict(self) -> None:
