@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import NamedTuple
 
 from kestrel_lab.schema.errors import UnavailableError
 
 VMLINUX = Path("/sys/kernel/btf/vmlinux")
 
-_STRUCT, _UNION, _PTR, _TYPEDEF, _PROTO = 4, 5, 2, 8, 13
+_HEAD = struct.Struct("<III")
+_AGGREGATES = (4, 5)  # struct, union
+_PTR, _TYPEDEF, _PROTO = 2, 8, 13
 _TRANSPARENT = (8, 9, 10, 11, 18)  # typedef, volatile, const, restrict, type tag
 #: bytes after the 12-byte head, by kind: (fixed, per member)
 _TAIL = {1: (4, 0), 3: (12, 0), 4: (0, 12), 5: (0, 12), 6: (0, 8), 13: (0, 8), 14: (4, 0), 15: (0, 12), 17: (4, 0),
          19: (0, 12)}  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class _Type:
+class _Type(NamedTuple):
     kind: int
-    name: int  # offset into the strings
     ref: int  # the type it refers to, or its size
     body: int  # offset of its members
-    count: int
-    bits: bool  # members carry bit-field sizes
+    members: int
+    bits: int  # 1: members carry bit-field sizes
 
 
 class Btf:
@@ -45,7 +45,7 @@ class Btf:
         self.sha256 = sha256(data).hexdigest()
         self._types_data = data[head + type_at : head + type_at + type_len]
         self._text = data[head + text_at : head + text_at + text_len]
-        self._types: list[_Type] = [_Type(0, 0, 0, 0, 0, False)]
+        self._types: list[_Type] = [_Type(0, 0, 0, 0, 0)]
         self._by_name: dict[tuple[bool, bytes], int] = {}
         self._read()
 
@@ -82,21 +82,21 @@ class Btf:
             index = self._types[index].ref
         if index is None or self._types[index].kind != _PROTO:
             return 0
-        return self._types[index].count - 1  # the first one is the probe's private data
+        return self._types[index].members - 1  # the first one is the probe's private data
 
     def _read(self) -> None:
-        data, at = self._types_data, 0
-        while at < len(data):
-            name, info, ref = struct.unpack_from("<III", data, at)
+        data, at, end = self._types_data, 0, len(self._types_data)
+        unpack, append, tails = _HEAD.unpack_from, self._types.append, _TAIL
+        while at < end:  # a hundred thousand turns: kept lean
+            name, info, ref = unpack(data, at)
             kind, count = info >> 24 & 31, info & 0xFFFF
-            entry = _Type(kind, name, ref, at + 12, count, bool(info >> 31))
-            if kind in (_STRUCT, _UNION) and count:
-                self._by_name.setdefault((True, self._string(name)), len(self._types))
-            elif kind == _TYPEDEF:
-                self._by_name.setdefault((False, self._string(name)), len(self._types))
-            self._types.append(entry)
-            fixed, each = _TAIL.get(kind, (0, 0))
-            at += 12 + fixed + each * count
+            at += 12
+            if (count and kind in _AGGREGATES) or kind == _TYPEDEF:
+                self._by_name.setdefault((kind != _TYPEDEF, self._string(name)), len(self._types))
+            append(_Type(kind, ref, at, count, info >> 31))
+            tail = tails.get(kind)
+            if tail is not None:
+                at += tail[0] + tail[1] * count
 
     def _string(self, at: int) -> bytes:
         return self._text[at : self._text.index(b"\0", at)]
@@ -108,9 +108,9 @@ class Btf:
 
     def _member(self, index: int, name: bytes) -> tuple[int, int] | None:
         entry = self._types[index]
-        if entry.kind not in (_STRUCT, _UNION):
+        if entry.kind not in _AGGREGATES:
             return None
-        for i in range(entry.count):
+        for i in range(entry.members):
             label, ref, bits = struct.unpack_from("<III", self._types_data, entry.body + 12 * i)
             offset = (bits & 0xFFFFFF if entry.bits else bits) // 8
             target = self._resolve(ref)

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from kestrel_lab.capture.records import RINGS
 from kestrel_lab.schema.epoch import MAX_BYTES, MAX_ROWS
+from kestrel_lab.schema.errors import UsageError
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,3 +37,15 @@ class CaptureConfig:
     segment_bytes: int = 32 << 20
     segment_entities: int = 100_000
     start_state: bool = True
+
+    def __post_init__(self) -> None:
+        """Check the ring sizes.
+
+        Raises:
+            UsageError: for a ring that does not exist, or a size that is no power of two.
+        """
+        for name, pages in self.ring_pages.items():
+            if name not in RINGS:
+                raise UsageError(f"there is no ring {name!r}", do="the rings are " + ", ".join(RINGS))
+            if pages < 1 or pages & (pages - 1):
+                raise UsageError(f"ring {name} cannot have {pages} pages", do="give it a power of two")

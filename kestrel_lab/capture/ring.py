@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+from contextlib import suppress
 
 import numpy as np
 import numpy.typing as npt
@@ -70,7 +71,8 @@ class Ring:
         return np.concatenate((self._data[start:], self._data[: stop - len(self._data)]))
 
     def close(self) -> None:
-        """Release the mappings."""
+        """Release the mappings; one that an error still holds a view of goes with that view."""
         del self._consumer, self._producer, self._data
-        self._consumer_map.close()
-        self._data_map.close()
+        with suppress(BufferError):
+            self._consumer_map.close()
+            self._data_map.close()

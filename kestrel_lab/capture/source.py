@@ -62,6 +62,7 @@ class LiveSource:
         self._losses: list[Loss] = []
         self._counters: dict[str, list[Counts]] | None = None
         self._scope = (0, 0)
+        self._processes_at_start = 0
         self._running = False
 
     def __enter__(self) -> LiveSource:
@@ -106,7 +107,7 @@ class LiveSource:
         missing = sorted({*self._program.off, *(hook for hook in offsets.disabled if hook in HOOKS)})
         self._losses += [Loss("off", hook, -1, -1, now, now) for hook in missing]
         if config.start_state:
-            self.processes_at_start = read_start_state(self._program.tasks, self._builder.images, now)
+            self._processes_at_start = read_start_state(self._program.tasks, self._builder.images, now)
 
     def _describe(self, btf: Btf, offsets: Offsets, headers: str) -> dict[str, Any]:
         return {
@@ -122,7 +123,7 @@ class LiveSource:
             "rings": {ring.name: ring.size for ring in self._program.rings},
             "clock": {"boot_ns": _boot_ns(), "wall_ns": time.time_ns()},
             "cgroup": None if self.config.cgroup is None else str(self.config.cgroup),
-            "processes_at_start": getattr(self, "processes_at_start", 0),
+            "processes_at_start": self._processes_at_start,
         }
 
     def set_actions(self, actions: frozenset[int] | None) -> None:

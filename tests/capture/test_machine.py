@@ -1,17 +1,24 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import pytest
 
-from kestrel_lab.capture import bcc_module, checks, headers, host
-from kestrel_lab.capture.records import KINDS, RINGS, SOURCES
+from kestrel_lab.capture import CaptureConfig, bcc_module, checks, headers, host
+from kestrel_lab.capture.entities import Images
+from kestrel_lab.capture.records import KINDS, RINGS, SOURCES, TASK
 from kestrel_lab.capture.source import ALWAYS, hooks_for
+from kestrel_lab.capture.start_state import proc_texts, read_start_state
 from kestrel_lab.capture.syscalls import OPEN, RENAMEAT, SOCKETCALL, dispatch_entries
 from kestrel_lab.schema.actions import ACTIONS
+from kestrel_lab.schema.build import GrowingSegment
 from kestrel_lab.schema.errors import PermissionMissingError, UnavailableError, UsageError
+from kestrel_lab.schema.fields import PRECISION_ITERATOR, PRECISION_PROCFS
 
 
 def tree(folder: Path, *files: str) -> Path:
@@ -159,3 +166,48 @@ def test_records_are_whole_words_and_every_source_has_a_name() -> None:
 def test_a_folder_that_is_no_cgroup(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no cgroup v2 folder"):
         host.cgroup_scope(tmp_path)
+
+
+@pytest.mark.parametrize(("pages", "words"), [({"exec9": 1}, "no ring 'exec9'"), ({"net": 3}, "power of two")])
+def test_ring_sizes_are_checked(pages: dict[str, int], words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        CaptureConfig(ring_pages=pages)
+
+
+def test_texts_of_a_process_from_proc() -> None:
+    """Field 22 of stat is the start in ticks since boot; another start time is another process."""
+    ticks = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
+    start = ticks * 1_000_000_000 // os.sysconf("SC_CLK_TCK") + 1
+    found = proc_texts(os.getpid(), start)
+    assert found is not None
+    assert found[0] == os.readlink("/proc/self/exe").encode()
+    assert found[1] == os.getcwd().encode()
+    assert found[2] == tuple(Path("/proc/self/cmdline").read_bytes()[:-1].split(b"\0"))
+    assert proc_texts(os.getpid(), start - 10**9) is None
+    assert proc_texts(2**22 + 1, start) is None
+
+
+class Tasks:
+    """A task iterator that sees one process exec between its two runs."""
+
+    def __init__(self, before: int, after: int) -> None:
+        self._seqs = [before, after]
+
+    def __call__(self) -> npt.NDArray[np.void]:
+        ticks = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
+        rows = np.zeros(1, TASK)
+        rows["start"] = ticks * 1_000_000_000 // os.sysconf("SC_CLK_TCK") + 1
+        rows["tgid"], rows["exec_seq"] = os.getpid(), self._seqs.pop(0)
+        rows["comm"] = np.frombuffer(b"old name".ljust(16, b"\0"), "u1")
+        return rows
+
+
+@pytest.mark.parametrize(("after", "precision"), [(4, PRECISION_PROCFS), (5, PRECISION_ITERATOR)])
+def test_texts_that_may_be_of_a_later_image_are_not_taken(after: int, precision: int) -> None:
+    images = Images(bytes(16), GrowingSegment(0))
+    assert read_start_state(Tasks(4, after), images, 10**18) == 1
+    entities = images.segment.entities
+    assert entities.column("precision")[1] == precision
+    assert (len(entities.lists("args")[1]) > 0) == (precision == PRECISION_PROCFS)
+    name = images.segment.strings("entity:name").values(1, 2)[0]
+    assert (name == b"old name") == (precision == PRECISION_ITERATOR)
