@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from kestrel_lab.capture import LiveSource
+from kestrel_lab.capture import CaptureConfig, LiveSource
 from kestrel_lab.schema.epoch import Epoch
 from kestrel_lab.schema.fields import FLAG_RACED, FLAG_RELATIVE_PATH, FLAG_TRUNCATED_PATH
 
@@ -140,7 +140,8 @@ for _ in range(1900): os.mkdir("d"); os.chdir("d")
 open("f", "w").close(); os.unlink("f")
 for _ in range(1900): os.chdir(".."); os.rmdir("d")
 """
-    own = files(capture(lambda s: python(s, code, str(tmp_path))), tmp_path)
+    roomy = CaptureConfig(ring_pages={"file1": 16_384})
+    own = files(capture(lambda s: python(s, code, str(tmp_path)), roomy), tmp_path)
     assert acts(own)[0] == (b"creation", bytes(tmp_path) + b"/d" * 1900 + b"/f")
     assert acts(own)[1] == (b"deletion", bytes(tmp_path) + b"/d" * 1900 + b"/f")
     assert acts(own)[2:] == [(b"deletion", bytes(tmp_path) + b"/d" * n) for n in range(1900, 0, -1)]
@@ -208,24 +209,21 @@ def test_calls_of_32_bits_are_seen(tmp_path: Path) -> None:
 
 
 RACE = """
-import ctypes, threading
-name = ctypes.create_string_buffer(b"a" * 40)
+import ctypes, mmap, signal
+page = mmap.mmap(-1, 4096)
+page[:41] = b"a" * 40 + b"\\0"
 libc = ctypes.CDLL(None)
-go = threading.Event()
-def change():
-    for _ in range(8):
-        go.wait(); go.clear()
-        ctypes.memmove(name, b"b", 1)
-thread = threading.Thread(target=change); thread.start()
+other = os.fork()
+while other == 0:
+    page[0:1] = b"b"; page[0:1] = b"a"
 os.chdir(sys.argv[1])
-for _ in range(8):  # the pages of a large file take a while to free, and the name was read before
-    ctypes.memmove(name, b"a", 1)
-    fd = os.open(name.value, os.O_CREAT | os.O_WRONLY)
-    os.posix_fallocate(fd, 0, 128 << 20); os.close(fd)
-    go.set()
-    libc.unlink(name)
-    while go.is_set(): pass
-thread.join()
+for _ in range(30):  # the pages of a large file take a while to free, and the name was read before
+    for first in (b"a", b"b"):
+        fd = os.open(first + b"a" * 39, os.O_CREAT | os.O_WRONLY)
+        os.posix_fallocate(fd, 0, 64 << 20); os.close(fd)
+    libc.unlink(ctypes.c_void_p(ctypes.addressof(ctypes.c_char.from_buffer(page))))
+os.kill(other, signal.SIGKILL)
+os.waitpid(other, 0)
 """
 
 
