@@ -56,6 +56,11 @@ class Driver(Protocol):
         """Rule evaluations so far, counted in rows."""
         ...
 
+    @property
+    def evicted(self) -> Mapping[str, int]:
+        """Pending sequences given up for want of room, by rule id; known once `finish` has returned."""
+        ...
+
     def feed(self, epoch: Epoch, *, skip: bool = False) -> list[Answer]:
         """Give the next epoch, to be evaluated or (`skip`) passed over; return the answers that are ready."""
         ...
@@ -86,6 +91,7 @@ class LocalDriver:
 
     def __init__(self, spec: EngineSpec, info: SourceInfo, pack: Pack | None = None) -> None:
         self.engine = Engine(pack or spec.pack(), info, spec.mode, spec.limits)
+        self.evicted: Mapping[str, int] = {}
 
     @property
     def fuel(self) -> Mapping[str, int]:
@@ -112,6 +118,7 @@ class LocalDriver:
 
     def finish(self, end: End) -> list[Answer]:
         """Return what the end of the source resolves."""
+        self.evicted = self.engine.evicted
         return [Answer(-1, self.engine.finish(end))]
 
     def handles(self) -> Sequence[Any]:

@@ -46,6 +46,7 @@ class Replay:
     Attributes:
         alerts: those inside the window, in `sort_key` order; `digest` is over them.
         fuel: by rule id; `evaluations`: rule evaluations in rows; both over the whole source.
+        evicted: pending sequences given up for want of room, by rule id; over the whole source.
         damage: ranges that could not be read.
         skipped: epochs passed over because the caller asked for it.
         seconds: wall time.
@@ -62,6 +63,7 @@ class Replay:
     skipped: int
     end: End
     seconds: float
+    evicted: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def fuel_total(self) -> int:
@@ -114,7 +116,7 @@ def replay(
     damage = tuple(source.damage) if isinstance(source, PassingDamage) else ()
     return Replay(
         alerts, alert_digest(alerts), fuel_of(pack, driver.fuel), driver.evaluations, collected.exhausted,
-        damage, events, epochs, skipped, source.end, time.perf_counter() - began,
+        damage, events, epochs, skipped, source.end, time.perf_counter() - began, dict(sorted(driver.evicted.items())),
     )  # fmt: skip
 
 

@@ -25,7 +25,8 @@ def serve(connection: Connection[Any, Any], open_source: Open, spec: EngineSpec,
     """Answer the messages of a `WorkersDriver` until it says stop or goes away.
 
     Messages: `("scan", number)`, `("skip", number)`: both answered by `("scan", number, summary, pickled scan)`;
-    `("feed", number, pickled scan)` and `("finish", end)`: answered by `("alerts", number, alerts)`; `None`: stop.
+    `("feed", number, pickled scan)` answered by `("alerts", number, alerts)`;
+    `("finish", end)`: answered by `("end", -1, alerts, evicted by rule)`; `None`: stop.
     """
     inbox: SimpleQueue[Any] = SimpleQueue()
     Thread(target=_receive, args=(connection, inbox), daemon=True).start()
@@ -44,7 +45,8 @@ def serve(connection: Connection[Any, Any], open_source: Open, spec: EngineSpec,
             case ("feed", number, blob):
                 connection.send(("alerts", number, matcher.feed(pickle.loads(blob))))
             case ("finish", end):
-                connection.send(("alerts", -1, matcher.finish(end)))
+                evicted = matcher.evicted
+                connection.send(("end", -1, matcher.finish(end), evicted))
 
 
 def _receive(connection: Connection[Any, Any], inbox: SimpleQueue[Any]) -> None:

@@ -43,6 +43,7 @@ class WorkersDriver:
 
     def __init__(self, spec: EngineSpec, open_source: Open, workers: int) -> None:
         self.fuel: Counter[str] = Counter()
+        self.evicted: Counter[str] = Counter()
         self.evaluations = 0
         self._flights: deque[_Flight] = deque()
         self._fed = 0  # flights, from the left, whose scan has been sent to the matchers
@@ -120,6 +121,8 @@ class WorkersDriver:
         else:
             flight.alerts += message[2]
             flight.waiting -= 1
+            if message[0] == "end":
+                self.evicted.update(message[3])
 
     def _count(self, fuel: Mapping[str, int], evaluations: int) -> None:
         self.fuel.update(fuel)

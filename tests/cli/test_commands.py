@@ -77,8 +77,8 @@ def test_replay_as_ndjson_ends_in_a_summary(case: Path) -> None:
     assert dropped["captures"][0] == {"process.name": "sh", "file.path": "/tmp/a\x1b[2J.sh"}
     assert connected["event_ids"] == [5]
     assert list(summary) == [
-        "digest", "alerts", "events", "epochs", "skipped", "evaluations", "mode", "end", "fuel", "exhausted", "damage",
-        "seconds",
+        "digest", "alerts", "events", "epochs", "skipped", "evaluations", "mode", "end", "fuel", "exhausted",
+        "evicted", "damage", "seconds",
     ]  # fmt: skip
     assert summary["alerts"] == 2
     assert set(summary["fuel"]) == {"connect-4444", "drop-and-run"}

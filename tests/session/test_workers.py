@@ -3,6 +3,7 @@ import signal
 
 import pytest
 
+from kestrel_lab.engine import Limits
 from kestrel_lab.schema.alert import Skip
 from kestrel_lab.session.child import ProcessDiedError
 from kestrel_lab.session.drive import EngineSpec
@@ -10,6 +11,7 @@ from kestrel_lab.session.replay import replay
 from kestrel_lab.session.sources import opener
 from kestrel_lab.session.workers import WorkersDriver
 from tests.session.scenario import memory, pack
+from tests.support.epochs import source
 
 WORLD = memory()
 PACK = pack()
@@ -28,6 +30,17 @@ def test_any_number_of_workers_gives_the_same(workers: int):
 def test_workers_skip_the_same():
     skips = [Skip(2, 4, 33, 80, 0), Skip(9, 9, 145, 160, 0)]
     assert replay(WORLD, PACK, workers=2, skips=skips).alerts == replay(WORLD, PACK, skips=skips).alerts
+
+
+def test_evictions_are_counted_the_same():
+    crowd = source(
+        [{"table": "file", "action": "creation", "pid": pid, "file.path": "/tmp/x"} for pid in range(1, 301)], 16
+    )
+    tight = Limits(pending=1)
+    one, two = replay(crowd, PACK, limits=tight), replay(crowd, PACK, limits=tight, workers=2)
+    assert one.evicted["drop-and-run"] > 200
+    assert one.evicted == two.evicted
+    assert not replay(crowd, PACK).evicted
 
 
 def test_alerts_are_told_in_epoch_order():

@@ -123,6 +123,7 @@ def summary(found: Replay, mode: Mode) -> dict[str, object]:
         "end": found.end,
         "fuel": dict(found.fuel),
         "exhausted": [asdict(row) for row in found.exhausted],
+        "evicted": dict(found.evicted),
         "damage": [asdict(row) for row in found.damage],
         "seconds": round(found.seconds, 3),
     }
@@ -139,6 +140,8 @@ def _show(found: Replay, mode: Mode, fmt: output.Format) -> None:
         f"{units.count(len(found.alerts))} alerts from {units.count(found.events)} events in {found.seconds:.2f} s "
         f"({units.rate(found.events, found.seconds)} events/s, {units.count(found.evaluations)} rule evaluations)"
     )
+    for rule, count in found.evicted.items():
+        output.note(f"{rule} gave up {units.count(count)} pending sequences for want of room")
     rows = [(rule, units.count(fuel)) for rule, fuel in found.fuel.items()]
     for text in output.plain_lines(("rule", "fuel"), rows, ("fuel",)):
         output.note(text)
