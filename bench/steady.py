@@ -26,7 +26,8 @@ def measure(rate: int = RATE, seconds: int = SECONDS) -> dict[str, Any]:
         out = folder / "out.krec"
         program, files = tools.build_storm(folder), tools.make_files(folder / "d", FILES)
         with tools.Storm(program, files, FILES, rate * seconds, group, rate) as storm:
-            process = subprocess.Popen([tools.KESTREL, "record", "-o", out, "--cgroup", group], stderr=subprocess.PIPE)
+            command: list[Any] = [tools.KESTREL, "record", "-o", out, "--cgroup", group]
+            process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
             assert process.stderr
             while b"recording into" not in process.stderr.readline():
                 time.sleep(0.01)
