@@ -81,7 +81,9 @@ def test_no_file_grows_past_500_lines() -> None:
     assert not long
 
 
-MACHINE = re.compile(r"/(work|farm)/(main|shared|steering)|/tmp/k[lb]\b|/root/\.(pyenv|cache|local)\b|/home/[a-z]+/(work|src)")
+MACHINE = re.compile(
+    r"/(work|farm)/(main|shared|steering)|/tmp/k[lb]\b|/root/\.(pyenv|cache|local)\b|/home/[a-z]+/(work|src)"
+)
 
 
 def test_no_path_of_a_machine_stands_in_the_project() -> None:
