@@ -9,11 +9,13 @@ from kestrel_lab.engine.pack import Pack, RuleCheck, Unsupported, check_pack, lo
 from kestrel_lab.engine.rule import Rule
 from kestrel_lab.engine.scan import Hits, Scan
 from kestrel_lab.engine.scanner import Scanner
+from kestrel_lab.engine.span import SPAN_ROWS
 from kestrel_lab.engine.state import merge as merge_states
 
 __all__ = [
     "ENGINE_VERSION",
     "SHARDS",
+    "SPAN_ROWS",
     "Engine",
     "EpochResult",
     "Hits",

@@ -49,6 +49,14 @@ class Engine:
         """Evaluate the next epoch."""
         return self._take(self._scanner.scan(epoch))
 
+    def process_span(self, epochs: Sequence[Epoch]) -> EpochResult:
+        """Evaluate the next epochs, consecutive and of one segment; the same as one by one, but faster."""
+        scan = self._scanner.scan_span(epochs)
+        if scan is not None:
+            return self._take(scan)
+        results = [self.process(epoch) for epoch in epochs]
+        return EpochResult([a for r in results for a in r.alerts], [x for r in results for x in r.exhausted])
+
     def skip(self, epoch: Epoch) -> EpochResult:
         """Pass over the next epoch: no rule sees its events, but time goes on."""
         return self._take(self._scanner.skip(epoch))

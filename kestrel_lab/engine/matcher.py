@@ -87,9 +87,9 @@ class Matcher:
             sequences = self._sequences.get(rule_id)
             if sequences is None:
                 for block in blocks:
-                    alerts += self._event_alerts(self._rules[rule_id], block, scan.wall_offset_ns)
+                    alerts += self._event_alerts(self._rules[rule_id], block, scan)
             elif not sequences.idle(blocks):
-                alerts += self._sequence_alerts(sequences, blocks, scan.wall_offset_ns)
+                alerts += self._sequence_alerts(sequences, blocks, scan)
         if self._evidence.crowded:
             self._sweep()
         self._event_time_ns = max(self._event_time_ns, scan.event_time_ns)
@@ -173,17 +173,17 @@ class Matcher:
             for machine in sequences.machines.values():
                 machine.expire(self._event_time_ns)
 
-    def _event_alerts(self, rule: Rule, block: Hits, wall_offset_ns: int) -> list[Alert]:
+    def _event_alerts(self, rule: Rule, block: Hits, scan: Scan) -> list[Alert]:
         """Event rules have no key: their alerts are spread over the shards by event_id."""
         ids = block.event_id.tolist()
         own = [i for i, event_id in enumerate(ids) if event_id % SHARDS in self._shards]
         times = block.ts_boot_ns.tolist()
         return [
-            self._alert(rule, (ids[i],), times[i], wall_offset_ns, (capture,), b"")
+            self._alert(rule, (ids[i],), times[i], scan, (capture,), b"")
             for i, capture in zip(own, block.captures.take(own), strict=True)
         ]
 
-    def _sequence_alerts(self, sequences: _Sequences, blocks: Sequence[Hits], wall_offset_ns: int) -> list[Alert]:
+    def _sequence_alerts(self, sequences: _Sequences, blocks: Sequence[Hits], scan: Scan) -> list[Alert]:
         until = len(sequences.rule.program.stages)
         routes = sequences.routes(blocks)
         bases = [self._evidence.add(block.captures.copy()) for block in blocks]
@@ -204,7 +204,7 @@ class Matcher:
         left = (p for machine, slot in touched if (p := machine.pending.get(slot)) is not None)
         self._evidence.keep(bases, chain.from_iterable(handles for _, _, handles in left))
         return [
-            self._alert(sequences.rule, ids, ts, wall_offset_ns, tuple(found[h] for h in handles), key)
+            self._alert(sequences.rule, ids, ts, scan, tuple(found[h] for h in handles), key)
             for (_, ids, handles), key, ts in done
         ]
 
@@ -214,7 +214,7 @@ class Matcher:
         self._evidence.sweep(chain.from_iterable(handles for _, _, handles in pending))
 
     def _alert(
-        self, rule: Rule, ids: tuple[int, ...], ts_ns: int, wall_offset_ns: int, captures: tuple[Capture, ...],
+        self, rule: Rule, ids: tuple[int, ...], ts_ns: int, scan: Scan, captures: tuple[Capture, ...],
         key: bytes,
     ) -> Alert:  # fmt: skip
         return Alert(
@@ -225,7 +225,7 @@ class Matcher:
             pack_hash=self._pack.hash,
             event_ids=ids,
             ts_boot_ns=ts_ns,
-            ts_wall_ns=ts_ns + wall_offset_ns,
+            ts_wall_ns=scan.wall_ns(ids[-1], ts_ns),
             join_keys=decode(key),
             captures=captures,
             threat=rule.threat,

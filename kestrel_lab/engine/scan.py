@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -33,21 +34,27 @@ class Hits:
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """The scan of one epoch. It depends on the epoch, the pack and the limits alone.
+    """The scan of one epoch, or of a span of them. It depends on them, the pack and the limits alone.
 
     Attributes:
-        event_time_ns: event time after the epoch's last event.
+        event_time_ns: event time after the last event.
+        wall: (first event_id, wall offset in ns) of each epoch.
         hits: by rule id, tables and stages in a fixed order.
-        fuel: used in this epoch, by rule id; rules that had no row to look at are absent.
+        fuel: used, by rule id; rules that had no row to look at are absent.
         evaluations: rows handed to predicates, over all rules and stages.
     """
 
     epoch: int
     segment: int
     event_time_ns: int
-    wall_offset_ns: int
+    wall: tuple[tuple[int, int], ...]
     hits: Mapping[str, list[Hits]]
     fuel: Mapping[str, int]
     evaluations: int
     exhausted: tuple[Exhausted, ...]
     skipped: bool = False
+
+    def wall_ns(self, event_id: int, boot_ns: int) -> int:
+        """Return the wall time of an event, ns."""
+        at = bisect_right(self.wall, event_id, key=lambda epoch: epoch[0]) - 1
+        return boot_ns + self.wall[at][1]

@@ -1,8 +1,12 @@
-"""The scan of an epoch: index, columns, one call per (rule, stage, window), hits. It remembers nothing but caches."""
+"""The scan of an epoch: index, columns, one call per (rule, stage, window), hits. It remembers nothing but caches.
+
+Fuel is counted so that it does not depend on how rows are cut into calls: what a call costs without rows is charged
+once per (stage, table, epoch) that has rows to look at, whatever calls there were.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -16,26 +20,41 @@ from kestrel_lab.engine.limits import Limits
 from kestrel_lab.engine.pack import Pack
 from kestrel_lab.engine.plan import StagePlan, TablePlan, plan_tables
 from kestrel_lab.engine.scan import Hits, Scan
+from kestrel_lab.engine.span import Span
 from kestrel_lab.engine.wasm import Predicate, Runtime, TrappedError
 from kestrel_lab.schema.alert import Exhausted, Mode
 from kestrel_lab.schema.epoch import Array, Epoch, SourceInfo
 
 
 class _Progress:
-    """What has been found in an epoch so far. `hits`: rows of each stage on a table; `left`: fuel by rule."""
+    """What has been found in an epoch so far. `hits`: rows of each stage on a table; `left`: fuel by rule, as the
+    runtime counts it; `used`: as it is told."""
 
     def __init__(self, fuel: int) -> None:
         self._fuel = fuel
         self.left: dict[int, int] = {}
         self.exhausted: set[int] = set()
+        self.used: dict[int, int] = {}
         self.hits: dict[tuple[str, StagePlan], list[Array]] = {}
         self.evaluations = 0
+        self._charged: dict[tuple[str, StagePlan], int] = {}
 
     def fuel_left(self, rule: int) -> int:
         return self.left.get(rule, self._fuel)
 
+    def epochs_begun(self, which: tuple[str, StagePlan], rows: Array, starts: Array) -> int:
+        """Return how many epochs these rows (rising, after those of earlier calls) are the first candidates of."""
+        last = self._charged.get(which, -1)
+        if len(starts) == 1:
+            self._charged[which] = 0
+            return int(last < 0)
+        epochs = np.searchsorted(starts, rows, "right") - 1
+        self._charged[which] = int(epochs[-1])
+        return int(np.count_nonzero(np.diff(epochs, prepend=last)))
+
     def trapped(self, rule: int) -> None:
         self.left[rule] = 0
+        self.used[rule] = self._fuel
         self.exhausted.add(rule)
 
 
@@ -58,6 +77,18 @@ class Scanner:
 
     def scan(self, epoch: Epoch) -> Scan:
         """Return what the pack's predicates find in an epoch."""
+        return self._scan(Span((epoch,)))
+
+    def scan_span(self, epochs: Sequence[Epoch]) -> Scan | None:
+        """Return what the predicates find in consecutive epochs of one segment: the same as one by one, but faster.
+
+        Returns None if a rule trapped or ran out of fuel: which epoch that was must then be found one by one.
+        """
+        found = self._scan(Span(epochs))
+        return None if found.exhausted else found
+
+    def _scan(self, span: Span) -> Scan:
+        epoch = span.whole
         progress = _Progress(self._limits.fuel)
         for classes in self._columns.classes.values():
             classes.enter(epoch.segment.index)
@@ -67,10 +98,9 @@ class Scanner:
                 size = self._columns.window_rows
                 for start in range(0, len(actions), size):
                     stop = min(start + size, len(actions))
-                    self._scan_window(
-                        plan, Window(self._info, epoch, table, start, stop, actions[start:stop]), progress
-                    )
-        return self._result(epoch, progress)
+                    window = Window(self._info, epoch, table, start, stop, actions[start:stop])
+                    self._scan_window(plan, window, span.starts[table], progress)
+        return self._result(span, progress)
 
     def skip(self, epoch: Epoch) -> Scan:
         """Return the scan of an epoch that is passed over: no hits, but time goes on."""
@@ -78,7 +108,7 @@ class Scanner:
             epoch.number,
             epoch.segment.index,
             epoch.event_time_after_ns,
-            epoch.wall_offset_ns,
+            (),
             {},
             {},
             0,
@@ -86,7 +116,7 @@ class Scanner:
             skipped=True,
         )
 
-    def _scan_window(self, plan: TablePlan, window: Window, progress: _Progress) -> None:
+    def _scan_window(self, plan: TablePlan, window: Window, starts: Array, progress: _Progress) -> None:
         found = self._indexes[plan.table].candidates(window)
         if not found:
             return
@@ -101,21 +131,25 @@ class Scanner:
             for start, stop in ((window.start, middle), (middle, window.stop)):
                 actions = window.actions[start - window.start : stop - window.start]
                 part = Window(window.info, window.epoch, window.table, start, stop, actions)
-                self._scan_window(plan, part, progress)
+                self._scan_window(plan, part, starts, progress)
             return
         positions = np.cumsum(marked) - 1
         for candidates in found:
-            self._evaluate(plan.table, candidates, positions, union + window.start, progress)
+            begun = progress.epochs_begun((plan.table, candidates[0]), candidates[1] + window.start, starts)
+            self._evaluate(plan.table, candidates, positions, union + window.start, begun, progress)
 
-    def _evaluate(self, table: str, candidates: Candidates, positions: Array, rows: Array, progress: _Progress) -> None:
-        """Run one stage on its candidates; `rows` are the table's rows by position."""
+    def _evaluate(
+        self, table: str, candidates: Candidates, positions: Array, rows: Array, begun: int, progress: _Progress
+    ) -> None:
+        """Run one stage on its candidates; `rows` are the table's rows by position, `begun` the epochs to charge."""
         stage, own = candidates
         if stage.rule in progress.exhausted:
             return
         columns, runtime = self._columns, self._runtime
         columns.put_rows(positions[own])
         frame = columns.frame(table, stage.rule)
-        runtime.refuel(progress.fuel_left(stage.rule))
+        before = progress.fuel_left(stage.rule)
+        runtime.refuel(before)
         progress.evaluations += len(own)
         try:
             count = self._predicates[stage.rule].run(stage.number, frame, columns.rows_at, len(own), columns.out_at)
@@ -125,11 +159,14 @@ class Scanner:
         except TrappedError:
             progress.trapped(stage.rule)
             return
-        progress.left[stage.rule] = runtime.fuel_left()
+        left = progress.left[stage.rule] = runtime.fuel_left()
+        empty = self._predicates[stage.rule].cost_of_a_call(stage.number)
+        progress.used[stage.rule] = progress.used.get(stage.rule, 0) + before - left + empty * (begun - 1)
         if count:
             progress.hits.setdefault((table, stage), []).append(rows[hits])
 
-    def _result(self, epoch: Epoch, progress: _Progress) -> Scan:
+    def _result(self, span: Span, progress: _Progress) -> Scan:
+        epoch = span.whole
         rules, fuel = self._pack.rules, self._limits.fuel
         times = _event_times(epoch) if progress.hits else {}
         hits: dict[str, list[Hits]] = {}
@@ -141,9 +178,9 @@ class Scanner:
             epoch=epoch.number,
             segment=epoch.segment.index,
             event_time_ns=epoch.event_time_after_ns,
-            wall_offset_ns=epoch.wall_offset_ns,
+            wall=span.wall,
             hits=hits,
-            fuel={rules[r].id: fuel - left for r, left in sorted(progress.left.items())},
+            fuel={rules[r].id: used for r, used in sorted(progress.used.items())},
             evaluations=progress.evaluations,
             exhausted=tuple(
                 Exhausted(rules[r].id, epoch.number, epoch.first_event_id, epoch.last_event_id, fuel)

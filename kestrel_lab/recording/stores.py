@@ -17,6 +17,9 @@ from kestrel_lab.schema.epoch import Array
 from kestrel_lab.schema.fields import ENTITY_COLUMNS, columns_of
 from kestrel_lab.schema.types import Physical
 
+#: Values that are made Python objects together, and kept as long as their segment is.
+_BLOCK = 512
+
 _KINDS = {table: {c.name: c for c in columns_of(table)} for table in TABLES}
 
 
@@ -27,6 +30,7 @@ class StoredStrings:
         self._chunks: list[pa.Array[Any]] = []
         self._starts: list[int] = []
         self._size = 1
+        self._blocks: dict[tuple[int, int], list[bytes]] = {}
 
     def __len__(self) -> int:
         return self._size
@@ -45,14 +49,22 @@ class StoredStrings:
         while at < min(stop, self._size):
             i = bisect_right(self._starts, at) - 1
             chunk, offset = self._chunks[i], at - self._starts[i]
-            part = chunk.slice(offset, stop - at)
-            out += [v for v in part.to_pylist() if v is not None]
+            block = offset // _BLOCK
+            if (i, block) not in self._blocks:  # a block at once, because one value alone costs nearly as much
+                self._blocks[i, block] = _python(chunk.slice(block * _BLOCK, _BLOCK))
+            part = self._blocks[i, block][offset - block * _BLOCK : offset - block * _BLOCK + stop - at]
+            out += part
             at += len(part)
         return out
 
     def dictionary(self) -> pa.Array[Any]:
         """Return all values as one array whose entry 0 is null."""
         return pa.concat_arrays([pa.array([None], type=pa.binary()), *self._chunks])
+
+
+def _python(values: pa.Array[Any]) -> list[bytes]:
+    found: list[Any] = values.to_pylist()
+    return found
 
 
 class StoredEntities:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,7 @@ from kestrel_lab.schema.fields import BY_FIELD_NAME, ENTITY_COLUMNS, columns_of
 from kestrel_lab.schema.types import ByAction, Constant, Derived, Entity, EqlType, Field, Parent, Physical, Row
 from kestrel_lab.schema.values import Value
 
+_T = TypeVar("_T")
 Text = bytes | tuple[bytes, ...] | None
 
 
@@ -132,16 +134,21 @@ _NEAR = 16
 
 def lookup(dictionary: Dictionary, codes: Sequence[int]) -> list[Text]:
     """Return the values of distinct codes in rising order; None for code 0. Runs of codes cost one call each."""
-    out: list[Text] = []
+    out = _in_runs(dictionary.values, codes)
+    if codes and codes[0] == 0:
+        out[0] = None
+    return out
+
+
+def _in_runs(get: Callable[[int, int], Sequence[_T]], codes: Sequence[int]) -> list[_T]:
+    out: list[_T] = []
     begin = 0
     for end in range(1, len(codes) + 1):
         if end == len(codes) or codes[end] - codes[end - 1] > _NEAR:
             first = codes[begin]
-            values = dictionary.values(first, codes[end - 1] + 1)
+            values = get(first, codes[end - 1] + 1)
             out += values if len(values) == end - begin else [values[c - first] for c in codes[begin:end]]
             begin = end
-    if codes and codes[0] == 0:
-        out[0] = None
     return out
 
 
@@ -243,7 +250,8 @@ def _lists_of(segment: Segment, column: str) -> Callable[[int, int], Sequence[Te
         first = int(offsets[start])
         part = codes[first : int(offsets[stop])]
         items = part.tolist()
-        texts = {c: strings.values(c, c + 1)[0] for c in set(items)}
+        distinct = sorted(set(items))
+        texts = dict(zip(distinct, _in_runs(strings.values, distinct), strict=True))
         items = [texts[c] for c in items]
         ends = (offsets[start : stop + 1] - first).tolist()
         return [tuple(items[a:b]) or None for a, b in pairwise(ends)]

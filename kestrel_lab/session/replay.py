@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from kestrel_lab.engine import Limits, Pack
+from kestrel_lab.engine import SPAN_ROWS, Limits, Pack
 from kestrel_lab.recording import Damage
 from kestrel_lab.schema.alert import Alert, Exhausted, Mode, PackUse, Skip, alert_digest
 from kestrel_lab.schema.epoch import End, Epoch, EpochSource
@@ -123,7 +123,7 @@ def replay(
 def open_driver(spec: EngineSpec, source: EpochSource, workers: int, pack: Pack | None = None) -> Driver:
     """Return a driver for a source: in this process for one worker, else over worker processes."""
     if workers <= 1:
-        return LocalDriver(spec, source.info, pack)
+        return LocalDriver(spec, source.info, pack, SPAN_ROWS)
     return WorkersDriver(spec, opener(source), workers)
 
 

@@ -120,6 +120,20 @@ class Predicate:
         self._runtime = runtime
         self._function = function  # keeps what the pointer points to
         self._pointer = ctypes.cast(ctypes.byref(function), ctypes.c_void_p)
+        self._empty: dict[int, int] = {}
+
+    def cost_of_a_call(self, stage: int) -> int:
+        """Return the fuel that evaluating one stage on no rows costs; 0 if that does not end."""
+        found = self._empty.get(stage)
+        if found is None:
+            self._runtime.refuel(_LOAD_FUEL)
+            try:
+                self.run(stage, 0, 0, 0, 0)
+                found = _LOAD_FUEL - self._runtime.fuel_left()
+            except TrappedError:
+                found = 0
+            self._empty[stage] = found
+        return found
 
     def run(self, stage: int, frame: int, rows: int, count: int, out: int) -> int:
         """Evaluate one stage; pointers are offsets into the column memory (see the host ABI).

@@ -1,0 +1,94 @@
+"""Consecutive epochs of one segment taken together, so that many small ones cost what one large one does.
+
+Predicates are pure and the order of events is the same, so alerts are too. Fuel stays a matter of each epoch: see
+`Scanner`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+
+from kestrel_lab.schema.epoch import Array, Epoch, Rows
+
+#: As many rows as are gathered before they are evaluated.
+SPAN_ROWS = 16_384
+
+
+class JoinedRows:
+    """The rows of several epochs of one table, one after the other. Satisfies `Rows`."""
+
+    def __init__(self, parts: Sequence[Rows]) -> None:
+        self._parts = parts
+        self._rows = sum(map(len, parts))
+        self._columns: dict[str, Array] = {}
+
+    def __len__(self) -> int:
+        return self._rows
+
+    def column(self, name: str) -> Array:
+        """Return a physical column.
+
+        Raises:
+            KeyError: if the table has no such column.
+        """
+        found = self._columns.get(name)
+        if found is None:
+            found = self._columns[name] = np.concatenate([part.column(name) for part in self._parts])
+        return found
+
+    def valid(self, name: str) -> npt.NDArray[np.bool_] | None:
+        """Return which rows have a value, None if all have."""
+        masks = [part.valid(name) for part in self._parts]
+        if all(mask is None for mask in masks):
+            return None
+        pairs = zip(masks, self._parts, strict=True)
+        return np.concatenate([np.ones(len(part), np.bool_) if mask is None else mask for mask, part in pairs])
+
+    def lists(self, name: str) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]:
+        """Raise KeyError: event tables hold no lists; entities do."""
+        raise KeyError(name)
+
+
+class Span:
+    """Some consecutive epochs.
+
+    Args:
+        epochs: at least one, of one segment, without a gap between them.
+
+    Attributes:
+        whole: them as one epoch; its clock pair is the first's.
+        starts: for each table, the row of `whole` that each epoch holding rows of it begins with.
+    """
+
+    def __init__(self, epochs: Sequence[Epoch]) -> None:
+        self.epochs = epochs
+        self.starts: Mapping[str, npt.NDArray[np.int64]] = {}
+        first, last = epochs[0], epochs[-1]
+        if any(b.segment is not a.segment or b.first_event_id != a.last_event_id + 1 for a, b in pairwise(epochs)):
+            raise ValueError("a span is of consecutive epochs of one segment")
+        names = dict.fromkeys(name for epoch in epochs for name in epoch.tables)
+        parts = {name: [e.tables[name] for e in epochs if name in e.tables] for name in names}
+        self.starts = {n: np.cumsum([0, *(len(p) for p in of_table[:-1])]) for n, of_table in parts.items()}
+        self.whole = first
+        if len(epochs) > 1:
+            self.whole = replace(
+                last,
+                first_event_id=first.first_event_id,
+                rows=sum(e.rows for e in epochs),
+                ts_min_ns=min(e.ts_min_ns for e in epochs),
+                ts_max_ns=max(e.ts_max_ns for e in epochs),
+                event_time_ns=first.event_time_ns,
+                tables={name: JoinedRows(of_table) for name, of_table in parts.items()},
+                late=any(e.late for e in epochs),
+                gaps=tuple(gap for e in epochs for gap in e.gaps),
+            )
+
+    @property
+    def wall(self) -> tuple[tuple[int, int], ...]:
+        """For each epoch its first event_id and its wall offset, ns."""
+        return tuple((e.first_event_id, e.wall_offset_ns) for e in self.epochs)
