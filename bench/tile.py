@@ -18,7 +18,9 @@ from kestrel_lab.schema.epoch import MAX_ROWS, Array, Epoch, Rows, Segment
 from kestrel_lab.schema.fields import ENTITY_COLUMNS, columns_of
 from kestrel_lab.schema.types import Physical
 
+#: where the recorder ends a segment
 SEGMENT_ROWS = 1_000_000
+SEGMENT_ENTITIES = 100_000
 #: every n-th distinct string of these dictionaries is fresh in each repetition
 FRESH = {"file:file.path": 2, "file:file.Ext.original.path": 2, "entity:args": 4}
 _GAP_NS = 1_000_000
@@ -67,7 +69,7 @@ def tiled(base: Sequence[Epoch], events: int) -> Iterator[Epoch]:
     """
     rows = sum(e.rows for e in base)
     tiles = -(-events // rows)
-    per_segment = max(SEGMENT_ROWS // rows, 1)
+    per_segment = max(min(SEGMENT_ROWS // rows, SEGMENT_ENTITIES // len(base[-1].segment.entities)), 1)
     segment, number, next_id, running = GrowingSegment(0), 0, base[0].first_event_id, 0
     span = max(e.ts_max_ns for e in base) - min(e.ts_min_ns for e in base) + _GAP_NS
     for tile in range(tiles):

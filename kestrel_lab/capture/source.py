@@ -14,6 +14,7 @@ from kestrel_lab.capture.epochs import EpochBuilder
 from kestrel_lab.capture.gaps import Loss, Recursion, Sequences
 from kestrel_lab.capture.headers import find_headers
 from kestrel_lab.capture.host import boot_id, cgroup_scope, source_info
+from kestrel_lab.capture.memory import release_compiler
 from kestrel_lab.capture.offsets import Offsets, resolve_offsets
 from kestrel_lab.capture.order import Order
 from kestrel_lab.capture.program import HOOKS, Counts, Program
@@ -86,6 +87,7 @@ class LiveSource:
             self._program.close()
             raise
         self.facts = self._describe(btf, offsets, str(headers))
+        release_compiler()
         self._running = True
         return self
 

@@ -10,6 +10,7 @@ from kestrel_lab.recording.files import is_locked
 from kestrel_lab.recording.index import JournalIndex
 from kestrel_lab.recording.layout import LOCK
 from kestrel_lab.recording.manifest import read_manifest, source_info
+from kestrel_lab.recording.pool import use_plain_memory
 from kestrel_lab.recording.segment import StoredSegment
 from kestrel_lab.recording.streams import BrokenPartError
 from kestrel_lab.schema.epoch import End, Epoch, Gap
@@ -98,4 +99,5 @@ def follow(path: Path, *, wait: Callable[[float], bool]) -> Follower:
     Raises:
         UsageError, DamagedError, IncompatibleError: if it cannot be read at all.
     """
+    use_plain_memory()
     return Follower(path, wait)

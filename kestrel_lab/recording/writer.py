@@ -17,6 +17,7 @@ from kestrel_lab.recording.layout import JOURNAL, LOCK, MAJOR, MINOR, PACKS, RES
 from kestrel_lab.recording.manifest import new_manifest, pinned_hashes, write_manifest
 from kestrel_lab.recording.names import safe_name
 from kestrel_lab.recording.opened import OpenSegment
+from kestrel_lab.recording.pool import use_plain_memory
 from kestrel_lab.recording.records import SealRecord, gaps_to_json
 from kestrel_lab.recording.reserve import Reserve
 from kestrel_lab.recording.sealer import Sealer
@@ -44,6 +45,7 @@ class RecordingWriter:
             UsageError: if the folder exists, another recorder holds it, or it cannot be made.
             LimitError: when the disk is full.
         """
+        use_plain_memory()
         self.path = path
         _make_folder(path)
         try:
