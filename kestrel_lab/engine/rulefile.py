@@ -70,7 +70,7 @@ def parse(path: str, data: bytes) -> RuleFile:
     """Return a rule file's contents.
 
     Raises:
-        RuleError: if it is too large, no UTF-8, no TOML, or has no `[rule]` table.
+        RuleError: if it is too large, no UTF-8, no TOML, has no `[rule]` table, or does not say its language.
     """
     if len(data) > MAX_BYTES:
         raise RuleError(f"the file is larger than {MAX_BYTES} bytes", where=path, do="Split the rule.")
@@ -85,7 +85,10 @@ def parse(path: str, data: bytes) -> RuleFile:
     table = document.get("rule")
     if not isinstance(table, dict):
         raise RuleError("there is no [rule] table", where=f"{path}:1", do="A rule file holds one [rule] table.")
-    return RuleFile(path, text, table)
+    file = RuleFile(path, text, table)
+    if not file.language:
+        raise RuleError("the rule has no language", where=file.where("[rule]"), do='Add language = "eql" to [rule].')
+    return file
 
 
 def compile_rule(file: RuleFile, limits: Limits) -> Rule:

@@ -170,7 +170,7 @@ class Recording:
             record = self.journal.records[place]
             self._hole(record.number, start, on_damage)
             if segment is None or segment.index != record.segment:
-                segment = StoredSegment(self.root, record.segment, self.journal)
+                segment = StoredSegment(self.root, record.segment, self.journal, self)
             found = self._read(segment, record, on_damage)
             if found is not None:
                 yield found

@@ -17,8 +17,9 @@ from kestrel_lab.schema.epoch import Epoch
 class StoredSegment:
     """What the epochs of a stored segment share. Satisfies `Segment`."""
 
-    def __init__(self, root: Path, index: int, journal: JournalIndex) -> None:
-        self._root, self._index, self._journal = root, index, journal
+    def __init__(self, root: Path, index: int, journal: JournalIndex, owner: object = None) -> None:
+        """Take where it lies; `owner` is kept alive, because a packed recording's files go when it goes."""
+        self._root, self._index, self._journal, self._owner = root, index, journal, owner
         self._stores = Stores()
         self._source: Streams | Sealed | None = None
 

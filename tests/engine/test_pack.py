@@ -114,6 +114,7 @@ def test_nothing_to_read_is_an_error(tmp_path: Path) -> None:
         (b'[rule]\nname = "a\n', "x.toml:2:", "broken TOML"),
         (b"[rule]\nname = '\xff'\n", "x.toml:2", "not UTF-8"),
         (b"[metadata]\n", "x.toml:1", "no [rule] table"),
+        (b"[rule]\n", "x.toml:1", "no language"),
         (toml("a", "any where true").replace(b'name = "Rule a"\n', b""), "x.toml:1", "has no name"),
         (toml("a", "any where true").replace(b'"Rule a"', b"7"), "x.toml:3", "name must be a text"),
         (toml("", "any where true"), "x.toml:2", "rule_id must be a text"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import os
 import tarfile
@@ -127,3 +128,9 @@ def test_some_other_file(tmp_path: Path) -> None:
         open_recording(tmp_path / "x")
     with pytest.raises(UsageError, match="does not exist"):
         unpack(tmp_path / "y", tmp_path / "b.krec")
+
+
+def test_epochs_outlive_the_recording_they_came_from(packed: Path) -> None:
+    epochs = list(open_recording(packed).epochs())
+    gc.collect()
+    assert_all_same(epochs, small().stored)
