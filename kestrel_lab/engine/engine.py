@@ -51,6 +51,8 @@ class Engine:
 
     def process_span(self, epochs: Sequence[Epoch]) -> EpochResult:
         """Evaluate the next epochs, consecutive and of one segment; the same as one by one, but faster."""
+        if len(epochs) == 1:
+            return self.process(epochs[0])
         scan = self._scanner.scan_span(epochs)
         if scan is not None:
             return self._take(scan)

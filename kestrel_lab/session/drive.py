@@ -86,6 +86,38 @@ class Driver(Protocol):
         ...
 
 
+class Gathering:
+    """Epochs kept until there are enough of them to be evaluated together.
+
+    Args:
+        rows: how many rows are enough; 0 keeps nothing.
+    """
+
+    def __init__(self, rows: int) -> None:
+        self._enough, self._kept, self._rows = rows, list[Epoch](), 0
+
+    def add(self, epoch: Epoch, *, apart: bool = False) -> list[list[Epoch]]:
+        """Take the next epoch and return the spans that are complete; `apart`: the epoch is one of its own."""
+        apart = apart or epoch.rows >= self._enough
+        spans = self.rest() if apart or not self._goes_on(epoch) else []
+        if apart:
+            return [*spans, [epoch]]
+        self._kept.append(epoch)
+        self._rows += epoch.rows
+        return spans + self.rest() if self._rows >= self._enough else spans
+
+    def rest(self) -> list[list[Epoch]]:
+        """Return what was kept as a span, if there is any."""
+        kept, self._kept, self._rows = self._kept, [], 0
+        return [kept] if kept else []
+
+    def _goes_on(self, epoch: Epoch) -> bool:
+        if not self._kept:
+            return True
+        last = self._kept[-1]
+        return epoch.segment is last.segment and epoch.first_event_id == last.last_event_id + 1
+
+
 class LocalDriver:
     """An engine in this process. Satisfies `Driver`.
 
@@ -96,7 +128,7 @@ class LocalDriver:
     def __init__(self, spec: EngineSpec, info: SourceInfo, pack: Pack | None = None, span_rows: int = 0) -> None:
         self.engine = Engine(pack or spec.pack(), info, spec.mode, spec.limits)
         self.evicted: Mapping[str, int] = {}
-        self._span_rows, self._span, self._gathered = span_rows, list[Epoch](), 0
+        self._span = Gathering(span_rows)
 
     @property
     def fuel(self) -> Mapping[str, int]:
@@ -111,15 +143,10 @@ class LocalDriver:
     def feed(self, epoch: Epoch, *, skip: bool = False) -> list[Answer]:
         """Evaluate (or pass over) an epoch, or keep it until there are enough; a span has one answer."""
         answers = []
-        if self._span and (skip or not _goes_on(self._span[-1], epoch)):
-            answers = self.flush()
-        if not skip and epoch.rows < self._span_rows:
-            self._span.append(epoch)
-            self._gathered += epoch.rows
-            return answers + self.flush() if self._gathered >= self._span_rows else answers
-        answers += self.flush()
-        found = self.engine.skip(epoch) if skip else self.engine.process(epoch)
-        return [*answers, Answer(epoch.number, found.alerts, found.exhausted)]
+        for span in self._span.add(epoch, apart=skip):
+            found = self.engine.skip(epoch) if skip and span[0] is epoch else self.engine.process_span(span)
+            answers.append(Answer(span[-1].number, found.alerts, found.exhausted))
+        return answers
 
     def ready(self) -> list[Answer]:
         """Return nothing: every answer was returned by `feed`."""
@@ -127,11 +154,11 @@ class LocalDriver:
 
     def flush(self) -> list[Answer]:
         """Evaluate the epochs that were kept."""
-        if not self._span:
-            return []
-        span, self._span, self._gathered = self._span, [], 0
-        found = self.engine.process_span(span)
-        return [Answer(span[-1].number, found.alerts, found.exhausted)]
+        answers = []
+        for span in self._span.rest():
+            found = self.engine.process_span(span)
+            answers.append(Answer(span[-1].number, found.alerts, found.exhausted))
+        return answers
 
     def finish(self, end: End) -> list[Answer]:
         """Return what is left, and what the end of the source resolves."""
@@ -145,7 +172,3 @@ class LocalDriver:
 
     def close(self) -> None:
         """Do nothing: there is no process behind it."""
-
-
-def _goes_on(last: Epoch, epoch: Epoch) -> bool:
-    return epoch.segment is last.segment and epoch.first_event_id == last.last_event_id + 1

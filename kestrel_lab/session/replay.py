@@ -124,7 +124,7 @@ def open_driver(spec: EngineSpec, source: EpochSource, workers: int, pack: Pack 
     """Return a driver for a source: in this process for one worker, else over worker processes."""
     if workers <= 1:
         return LocalDriver(spec, source.info, pack, SPAN_ROWS)
-    return WorkersDriver(spec, opener(source), workers)
+    return WorkersDriver(spec, opener(source), workers, SPAN_ROWS)
 
 
 def fuel_of(pack: Pack, fuel: Mapping[str, int]) -> dict[str, int]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection
 from queue import SimpleQueue
 from threading import Thread
 from typing import Any
 
-from kestrel_lab.engine import SHARDS, Matcher, Scanner
+from kestrel_lab.engine import SHARDS, Matcher, Scan, Scanner
+from kestrel_lab.schema.alert import Exhausted
 from kestrel_lab.schema.epoch import Epoch, EpochSource
 from kestrel_lab.session.drive import EngineSpec
 
@@ -24,8 +26,8 @@ def shards_of(index: int, workers: int) -> frozenset[int]:
 def serve(connection: Connection[Any, Any], open_source: Open, spec: EngineSpec, index: int, workers: int) -> None:
     """Answer the messages of a `WorkersDriver` until it says stop or goes away.
 
-    Messages: `("scan", number)`, `("skip", number)`: both answered by `("scan", number, summary, pickled scan)`;
-    `("feed", number, pickled scan)` answered by `("alerts", number, alerts)`;
+    Messages: `("scan", numbers)`, `("skip", numbers)`, answered by `("scan", last number, summary, pickled scans)`;
+    `("feed", number, pickled scans)`, answered by `("alerts", number, alerts)`;
     `("finish", end)`: answered by `("end", -1, alerts, evicted by rule)`; `None`: stop.
     """
     inbox: SimpleQueue[Any] = SimpleQueue()
@@ -37,16 +39,28 @@ def serve(connection: Connection[Any, Any], open_source: Open, spec: EngineSpec,
     cursor = _Cursor(source)
     while (message := inbox.get()) is not None:
         match message:
-            case (("scan" | "skip") as what, number):
-                epoch = cursor.seek(number)
-                scan = scanner.skip(epoch) if what == "skip" else scanner.scan(epoch)
-                summary = (scan.fuel, scan.evaluations, scan.exhausted)
-                connection.send(("scan", number, summary, pickle.dumps(scan)))
+            case (("scan" | "skip") as what, numbers):
+                epochs = [cursor.seek(number) for number in numbers]
+                scans = [scanner.skip(e) for e in epochs] if what == "skip" else _scan(scanner, epochs)
+                connection.send(("scan", numbers[-1], _summary(scans), pickle.dumps(scans)))
             case ("feed", number, blob):
-                connection.send(("alerts", number, matcher.feed(pickle.loads(blob))))
+                connection.send(("alerts", number, [a for scan in pickle.loads(blob) for a in matcher.feed(scan)]))
             case ("finish", end):
                 evicted = matcher.evicted
                 connection.send(("end", -1, matcher.finish(end), evicted))
+
+
+def _scan(scanner: Scanner, epochs: Sequence[Epoch]) -> list[Scan]:
+    whole = scanner.scan_span(epochs) if len(epochs) > 1 else None
+    return [scanner.scan(epoch) for epoch in epochs] if whole is None else [whole]
+
+
+def _summary(scans: Sequence[Scan]) -> tuple[Counter[str], int, list[Exhausted]]:
+    """Return fuel by rule, evaluations, and the rules that ran out."""
+    fuel: Counter[str] = Counter()
+    for scan in scans:
+        fuel.update(scan.fuel)
+    return fuel, sum(scan.evaluations for scan in scans), [row for scan in scans for row in scan.exhausted]
 
 
 def _receive(connection: Connection[Any, Any], inbox: SimpleQueue[Any]) -> None:

@@ -1,8 +1,8 @@
 """An engine spread over worker processes.
 
-Epochs are scanned by turns (worker k takes every N-th), because predicates are pure. Scans then go to every worker in
-epoch order, and each matches the shards of keys it owns. Neither the turn nor the number of workers can change an
-answer: a scan depends on its epoch alone, a shard on the scans in their order.
+Spans of epochs are scanned by turns (worker k takes every N-th), because predicates are pure. Scans then go to every
+worker in epoch order, and each matches the shards of keys it owns. Neither the turn nor the number of workers can
+change an answer: a scan depends on its epochs alone, a shard on the scans in their order.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from typing import Any
 from kestrel_lab.schema.alert import Alert, Exhausted
 from kestrel_lab.schema.epoch import End, Epoch
 from kestrel_lab.session.child import Child
-from kestrel_lab.session.drive import Answer, EngineSpec
+from kestrel_lab.session.drive import Answer, EngineSpec, Gathering
 from kestrel_lab.session.worker import Open, serve
 
-#: Epochs in flight per worker: one being scanned, one waiting, so that memory stays flat and nobody starves.
+#: Spans in flight per worker: one being scanned, one waiting, so that memory stays flat and nobody starves.
 _WINDOW = 2
 
 
 @dataclass(slots=True)
 class _Flight:
-    """An epoch between `feed` and its answer."""
+    """A span between `feed` and its answer; `number` is its last epoch's, `scans` the pickled list of its scans."""
 
     number: int
-    scan: bytes | None = None
+    scans: bytes | None = None
     exhausted: Sequence[Exhausted] = ()
     alerts: list[Alert] = field(default_factory=list)
     waiting: int = 0
@@ -37,11 +37,15 @@ class _Flight:
 class WorkersDriver:
     """Satisfies `Driver`. Every worker opens the source by itself with `open_source`.
 
+    Args:
+        span_rows: gather epochs up to so many rows before a worker gets them; the answers are the same, but later.
+
     Raises (from any method):
         ProcessDiedError: if a worker died.
     """
 
-    def __init__(self, spec: EngineSpec, open_source: Open, workers: int) -> None:
+    def __init__(self, spec: EngineSpec, open_source: Open, workers: int, span_rows: int = 0) -> None:
+        self._span = Gathering(span_rows)
         self.fuel: Counter[str] = Counter()
         self.evicted: Counter[str] = Counter()
         self.evaluations = 0
@@ -58,13 +62,10 @@ class WorkersDriver:
         return [child.pid for child in self._children]
 
     def feed(self, epoch: Epoch, *, skip: bool = False) -> list[Answer]:
-        """Give the next epoch to a worker; waits while too many are in flight."""
+        """Give the next epoch to a worker, or keep it until there are enough; waits while too many are in flight."""
         answers: list[Answer] = []
-        while len(self._flights) >= _WINDOW * len(self._children):
-            answers += self._advance(None)
-        self._children[self._turn].send(("skip" if skip else "scan", epoch.number))
-        self._turn = (self._turn + 1) % len(self._children)
-        self._flights.append(_Flight(epoch.number))
+        for span in self._span.add(epoch, apart=skip):
+            answers += self._send("skip" if skip and span[0] is epoch else "scan", span)
         return answers + self.ready()
 
     def ready(self) -> list[Answer]:
@@ -74,6 +75,8 @@ class WorkersDriver:
     def flush(self) -> list[Answer]:
         """Wait for every answer."""
         answers: list[Answer] = []
+        for span in self._span.rest():
+            answers += self._send("scan", span)
         while self._flights:
             answers += self._advance(None)
         return answers
@@ -81,7 +84,7 @@ class WorkersDriver:
     def finish(self, end: End) -> list[Answer]:
         """Wait for every answer, then for what the end resolves."""
         answers = self.flush()
-        last = _Flight(-1, scan=b"", waiting=len(self._children))
+        last = _Flight(-1, scans=b"", waiting=len(self._children))
         self._flights.append(last)
         self._fed = 1
         for child in self._children:
@@ -98,6 +101,15 @@ class WorkersDriver:
         """Stop the workers."""
         for child in self._children:
             child.close()
+
+    def _send(self, what: str, span: Sequence[Epoch]) -> list[Answer]:
+        answers: list[Answer] = []
+        while len(self._flights) >= _WINDOW * len(self._children):
+            answers += self._advance(None)
+        self._children[self._turn].send((what, tuple(epoch.number for epoch in span)))
+        self._turn = (self._turn + 1) % len(self._children)
+        self._flights.append(_Flight(span[-1].number))
+        return answers
 
     def _advance(self, timeout: float | None) -> list[Answer]:
         """Take what the workers have sent, pass scans on in epoch order, return finished answers."""
@@ -117,7 +129,7 @@ class WorkersDriver:
         if message[0] == "scan":
             fuel, evaluations, flight.exhausted = message[2]
             self._count(fuel, evaluations)
-            flight.scan = message[3]
+            flight.scans = message[3]
         else:
             flight.alerts += message[2]
             flight.waiting -= 1
@@ -129,10 +141,10 @@ class WorkersDriver:
         self.evaluations += evaluations
 
     def _pass_on(self) -> None:
-        while self._fed < len(self._flights) and self._flights[self._fed].scan is not None:
+        while self._fed < len(self._flights) and self._flights[self._fed].scans is not None:
             flight = self._flights[self._fed]
             for child in self._children:
-                child.send(("feed", flight.number, flight.scan))
-            flight.scan = b""
+                child.send(("feed", flight.number, flight.scans))
+            flight.scans = b""
             flight.waiting = len(self._children)
             self._fed += 1

@@ -1,5 +1,6 @@
 import os
 import signal
+import sys
 
 import pytest
 
@@ -13,6 +14,7 @@ from kestrel_lab.session.workers import WorkersDriver
 from tests.session.scenario import memory, pack
 from tests.support.epochs import source
 
+replay_module = sys.modules["kestrel_lab.session.replay"]  # the package exports the function of that name
 WORLD = memory()
 PACK = pack()
 WHOLE = replay(WORLD, PACK)
@@ -25,6 +27,17 @@ def test_any_number_of_workers_gives_the_same(workers: int):
     assert (found.digest, found.fuel, found.evaluations, found.exhausted) == (
         WHOLE.digest, WHOLE.fuel, WHOLE.evaluations, WHOLE.exhausted
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("rows", [0, 20, 50, 10_000])
+@pytest.mark.parametrize("workers", [1, 2])
+def test_how_epochs_are_gathered_changes_nothing(rows: int, workers: int, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(replay_module, "SPAN_ROWS", rows)
+    skips = [Skip(2, 4, 33, 80, 0), Skip(9, 9, 145, 160, 0)]
+    found, skipped = replay(WORLD, PACK, workers=workers), replay(WORLD, PACK, workers=workers, skips=skips)
+    assert (found.alerts, found.fuel, found.evaluations) == (WHOLE.alerts, WHOLE.fuel, WHOLE.evaluations)
+    assert skipped.alerts == replay(WORLD, PACK, skips=skips).alerts
+    assert skipped.skipped == 4
 
 
 def test_workers_skip_the_same():
