@@ -51,12 +51,7 @@ class Engine:
 
     def process_span(self, epochs: Sequence[Epoch]) -> EpochResult:
         """Evaluate the next epochs, consecutive and of one segment; the same as one by one, but faster."""
-        if len(epochs) == 1:
-            return self.process(epochs[0])
-        scan = self._scanner.scan_span(epochs)
-        if scan is not None:
-            return self._take(scan)
-        results = [self.process(epoch) for epoch in epochs]
+        results = [self._take(scan) for scan in self._scanner.scan_span(epochs)]
         return EpochResult([a for r in results for a in r.alerts], [x for r in results for x in r.exhausted])
 
     def skip(self, epoch: Epoch) -> EpochResult:

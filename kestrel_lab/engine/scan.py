@@ -52,7 +52,6 @@ class Scan:
     fuel: Mapping[str, int]
     evaluations: int
     exhausted: tuple[Exhausted, ...]
-    skipped: bool = False
 
     def wall_ns(self, event_id: int, boot_ns: int) -> int:
         """Return the wall time of an event, ns."""

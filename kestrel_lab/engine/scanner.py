@@ -79,13 +79,13 @@ class Scanner:
         """Return what the pack's predicates find in an epoch."""
         return self._scan(Span((epoch,)))
 
-    def scan_span(self, epochs: Sequence[Epoch]) -> Scan | None:
+    def scan_span(self, epochs: Sequence[Epoch]) -> list[Scan]:
         """Return what the predicates find in consecutive epochs of one segment: the same as one by one, but faster.
 
-        Returns None if a rule trapped or ran out of fuel: which epoch that was must then be found one by one.
+        It is one scan, or one for each epoch if a rule trapped or ran out of fuel: which epoch that was must be found.
         """
         found = self._scan(Span(epochs))
-        return None if found.exhausted else found
+        return [self.scan(epoch) for epoch in epochs] if found.exhausted and len(epochs) > 1 else [found]
 
     def _scan(self, span: Span) -> Scan:
         epoch = span.whole
@@ -113,7 +113,6 @@ class Scanner:
             {},
             0,
             (),
-            skipped=True,
         )
 
     def _scan_window(self, plan: TablePlan, window: Window, starts: Array, progress: _Progress) -> None:

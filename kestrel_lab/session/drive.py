@@ -142,11 +142,8 @@ class LocalDriver:
 
     def feed(self, epoch: Epoch, *, skip: bool = False) -> list[Answer]:
         """Evaluate (or pass over) an epoch, or keep it until there are enough; a span has one answer."""
-        answers = []
-        for span in self._span.add(epoch, apart=skip):
-            found = self.engine.skip(epoch) if skip and span[0] is epoch else self.engine.process_span(span)
-            answers.append(Answer(span[-1].number, found.alerts, found.exhausted))
-        return answers
+        spans = self._span.add(epoch, apart=skip)
+        return [self._answer(span, skip=skip and span[0] is epoch) for span in spans]
 
     def ready(self) -> list[Answer]:
         """Return nothing: every answer was returned by `feed`."""
@@ -154,11 +151,7 @@ class LocalDriver:
 
     def flush(self) -> list[Answer]:
         """Evaluate the epochs that were kept."""
-        answers = []
-        for span in self._span.rest():
-            found = self.engine.process_span(span)
-            answers.append(Answer(span[-1].number, found.alerts, found.exhausted))
-        return answers
+        return [self._answer(span) for span in self._span.rest()]
 
     def finish(self, end: End) -> list[Answer]:
         """Return what is left, and what the end of the source resolves."""
@@ -172,3 +165,7 @@ class LocalDriver:
 
     def close(self) -> None:
         """Do nothing: there is no process behind it."""
+
+    def _answer(self, span: Sequence[Epoch], *, skip: bool = False) -> Answer:
+        found = self.engine.skip(span[0]) if skip else self.engine.process_span(span)
+        return Answer(span[-1].number, found.alerts, found.exhausted)

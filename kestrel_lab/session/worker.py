@@ -41,18 +41,13 @@ def serve(connection: Connection[Any, Any], open_source: Open, spec: EngineSpec,
         match message:
             case (("scan" | "skip") as what, numbers):
                 epochs = [cursor.seek(number) for number in numbers]
-                scans = [scanner.skip(e) for e in epochs] if what == "skip" else _scan(scanner, epochs)
+                scans = [scanner.skip(e) for e in epochs] if what == "skip" else scanner.scan_span(epochs)
                 connection.send(("scan", numbers[-1], _summary(scans), pickle.dumps(scans)))
             case ("feed", number, blob):
                 connection.send(("alerts", number, [a for scan in pickle.loads(blob) for a in matcher.feed(scan)]))
             case ("finish", end):
                 evicted = matcher.evicted
                 connection.send(("end", -1, matcher.finish(end), evicted))
-
-
-def _scan(scanner: Scanner, epochs: Sequence[Epoch]) -> list[Scan]:
-    whole = scanner.scan_span(epochs) if len(epochs) > 1 else None
-    return [scanner.scan(epoch) for epoch in epochs] if whole is None else [whole]
 
 
 def _summary(scans: Sequence[Scan]) -> tuple[Counter[str], int, list[Exhausted]]:
