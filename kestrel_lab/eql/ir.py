@@ -108,6 +108,7 @@ class Stage:
         by: fields of the join key, the query's own first; `by_optional`: whether null joins null there.
         actions: codes of the actions whose events could satisfy it.
         required: tests that every hit passes, the most selective kind first; keys for an index.
+        missing: `![...]`: no event may satisfy it where it stands.
     """
 
     category: str | None
@@ -116,20 +117,30 @@ class Stage:
     actions: frozenset[int]
     required: tuple[TextTest, ...]
     by_optional: tuple[bool, ...] = ()
+    missing: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Pipe:
+    """`| head count` or `| tail count`: the first or last results, in the order of their last events."""
+
+    kind: Literal["head", "tail"]
+    count: int
 
 
 @dataclass(frozen=True, slots=True)
 class Program:
     """A compiled query. `maxspan_ns` counts from the first event, inclusive. `fields`: all that it reads.
 
-    An item with runs stands in `stages` that many times, each time the same object.
+    An item with runs stands in `stages` that many times, each time the same object. `pipes` apply in order.
     """
 
-    kind: Literal["event", "sequence"]
+    kind: Literal["event", "sequence", "sample"]
     stages: tuple[Stage, ...]
     until: Stage | None
     maxspan_ns: int | None
     fields: frozenset[str]
+    pipes: tuple[Pipe, ...] = ()
 
     @property
     def all_stages(self) -> tuple[Stage, ...]:
