@@ -33,7 +33,7 @@ class Scope:
             hint = f"did you mean `{near[0]}`? " if near else ""
             raise QueryError(name.pos, f"unknown field `{name.name}`",
                         f"{hint}`?{name.name}` reads as null where the field does not exist")  # fmt: skip
-        if found.many and found.type is not EqlType.STRING:
+        if found.many and found.type not in (EqlType.STRING, EqlType.IP):
             raise QueryError(name.pos, f"`{name.name}` is an array of {found.type}s, which is not supported yet")
         self.used.add(found.name)
         return found

@@ -18,7 +18,7 @@ from kestrel_lab.schema.actions import BY_CODE
 from kestrel_lab.schema.derive import OF_LIST, SCALAR
 from kestrel_lab.schema.epoch import Array, Epoch, Segment, SourceInfo
 from kestrel_lab.schema.fields import BY_FIELD_NAME, ENTITY_COLUMNS, columns_of
-from kestrel_lab.schema.types import ByAction, Constant, Derived, Entity, EqlType, Field, Parent, Physical, Row
+from kestrel_lab.schema.types import Absent, ByAction, Constant, Derived, Entity, EqlType, Field, Parent, Physical, Row
 from kestrel_lab.schema.values import Value
 
 _T = TypeVar("_T")
@@ -76,9 +76,9 @@ def resolve(
     """
     entry = BY_FIELD_NAME[field]
     count = len(epoch.tables[table]) if rows is None else len(rows)
-    if table not in entry.tables:
-        return _missing(entry, count)
     source = entry.source
+    if table not in entry.tables or isinstance(source, Absent):
+        return _missing(entry, count)
     if isinstance(source, Derived):
         return _derive(source.function, resolve(info, epoch, table, source.of, rows))
     if isinstance(source, Constant):
@@ -113,6 +113,8 @@ def dictionary_key(table: str, field: str) -> str:
             return f"{table}:{column}"
         case Entity(column) | Parent(column):
             return f"entity:{column}"
+        case Absent():
+            return "missing"
 
 
 def python_values(found: Coded | Numbers) -> list[Value]:

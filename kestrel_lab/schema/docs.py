@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sys
+import textwrap
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from kestrel_lab.schema.actions import ACTIONS, TABLES
 from kestrel_lab.schema.fields import FIELDS, SCHEMA_VERSION, columns_of
 from kestrel_lab.schema.lock import fingerprint
-from kestrel_lab.schema.types import ByAction, Column, Constant, Derived, Entity, Field, Parent, Row, Source
+from kestrel_lab.schema.types import Absent, ByAction, Column, Constant, Derived, Entity, Field, Parent, Row, Source
+from kestrel_lab.schema.vocabulary import NAMES, PLACES, SETS
 
 _HEAD = f"""\
 # Fields
@@ -29,6 +31,7 @@ def fields_markdown() -> str:
     """Return the text of docs/fields.md."""
     parts = [_HEAD, "## Actions\n", _actions(), "## Fields\n", _fields(), "## Physical columns\n", _COLUMNS_INTRO]
     parts += [f"### {table}\n\n{_columns(columns_of(table))}" for table in (*TABLES, "entity")]
+    parts += ["## Fields that no event here has\n", _ABSENT_INTRO, _absent()]
     return "\n".join(parts)
 
 
@@ -36,6 +39,12 @@ _COLUMNS_INTRO = """\
 One Arrow table per category, and one table of process images per segment. `code` is an int32 into the column's
 dictionary (0 = missing), `codes` a list of them, `ref` a uint32 row of the entity table (0 = unknown). Columns marked
 *delta* are stored as differences within each record batch.
+"""
+
+_ABSENT_INTRO = """\
+A rule may name them without `?`: they have a type, and no value in any event that is recorded here. `rules check` lists
+them as unavailable, and says so if the rule can never fire. They are no part of the schema's fingerprint. `[]` stands
+after arrays, `:type` after what is no string; names that the table above has are those of the table.
 """
 
 
@@ -76,6 +85,27 @@ def _source(source: Source) -> str:
             return "the recording"
         case Derived(function, of):
             return f"{function} of `{of}`"
+        case Absent():
+            return "nothing"
+
+
+def _absent() -> str:
+    """Return the names of the vocabulary: a paragraph for each set and its places, one for each other first word."""
+    parts = [
+        f"**{name}**, beneath {', '.join(f'`{p}`' for p in places)}: {_words(SETS[name].split())}"
+        for name, places in PLACES
+    ]
+    groups: dict[str, list[str]] = {}
+    for word in NAMES.split():
+        groups.setdefault(word.partition(".")[0], []).append(word)
+    parts += [_words(words) for words in groups.values()]
+    return (
+        "\n\n".join(textwrap.fill(part, 120, break_long_words=False, break_on_hyphens=False) for part in parts) + "\n"
+    )
+
+
+def _words(words: Sequence[str]) -> str:
+    return " ".join(f"`{word}`" for word in words)
 
 
 def _columns(columns: Sequence[Column]) -> str:

@@ -19,6 +19,7 @@ from kestrel_lab.schema.types import (
     Source,
     Trust,
 )
+from kestrel_lab.schema.vocabulary import VOCABULARY
 
 SCHEMA_VERSION = 1
 
@@ -172,7 +173,8 @@ FIELDS: tuple[Field, ...] = (
     _f("kestrel.ret", _I, ("network",), Row("kestrel.ret"), _K, "at the result", "0 or a negative errno."),
 )  # fmt: skip
 
-BY_FIELD_NAME: Mapping[str, Field] = {f.name: f for f in FIELDS}
+#: Every field that a rule may name: those of the vocabulary that no table fills are missing everywhere.
+BY_FIELD_NAME: Mapping[str, Field] = {**VOCABULARY, **{f.name: f for f in FIELDS}}
 
 
 def columns_of(table: str) -> tuple[Column, ...]:

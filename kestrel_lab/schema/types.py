@@ -125,7 +125,12 @@ class Derived:
     of: str
 
 
-Source: TypeAlias = Row | Entity | Parent | ByAction | Constant | Derived
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """No event here has the field: rules may name it, and it is missing everywhere."""
+
+
+Source: TypeAlias = Row | Entity | Parent | ByAction | Constant | Derived | Absent
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-_FOLDER = Path(__file__).resolve().parents[2].parent / "shared" / "corpora"
+SHARED = Path(__file__).resolve().parents[2].parent / "shared"
+_FOLDER = SHARED / "corpora"
 
 
 def corpus(name: str) -> Path:

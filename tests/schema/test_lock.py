@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from kestrel_lab.schema.actions import ACTIONS, TABLES, actions_of, tables_holding
-from kestrel_lab.schema.fields import BY_FIELD_NAME, ENTITY_COLUMNS, FIELDS, SCHEMA_VERSION, columns_of
+from kestrel_lab.schema.fields import ENTITY_COLUMNS, FIELDS, SCHEMA_VERSION, columns_of
 from kestrel_lab.schema.lock import fingerprint, schema_lock
 from kestrel_lab.schema.types import Entity, Parent, Row
 
@@ -58,7 +58,7 @@ def test_the_lock_comes_back_from_json() -> None:
 
 
 def test_field_and_column_names_are_unique_and_sources_exist() -> None:
-    assert len(BY_FIELD_NAME) == len(FIELDS)
+    assert len({f.name for f in FIELDS}) == len(FIELDS)
     entity_columns = {c.name for c in ENTITY_COLUMNS}
     for field in FIELDS:
         assert set(field.tables) <= set(TABLES)
