@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
+from typing import TypeAlias
 
+from kestrel_lab.engine.languages import Language, language_of
 from kestrel_lab.engine.limits import Limits
 from kestrel_lab.engine.rule import Rule
-from kestrel_lab.engine.rulefile import RuleFile, compile_rule, parse
+from kestrel_lab.engine.rulecompile import compile_rule
+from kestrel_lab.engine.rulefile import MAX_BYTES, RuleFile, parse
 from kestrel_lab.eql import Program
 from kestrel_lab.eql.ir import field_of, leaves
 from kestrel_lab.schema.actions import tables_holding
 from kestrel_lab.schema.errors import RuleError, UsageError
 from kestrel_lab.schema.fields import BY_FIELD_NAME
+
+#: Contents by name: paths relative to the pack, with forward slashes.
+Files: TypeAlias = dict[str, bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +60,8 @@ class Pack:
     """Compiled rules in rule_id order.
 
     Attributes:
-        files: contents of the rule files by name; `pack_from_files` makes the same pack of them.
+        files: contents of the rule files, and of the files they are made of, by name; `pack_from_files` makes the same
+            pack of them.
         hash: sha256 (hex) of the rules' content hashes.
         unsupported: rules in other languages.
     """
@@ -85,7 +93,7 @@ def pack_from_files(files: Mapping[str, bytes], limits: Limits | None = None) ->
     Raises:
         RuleError: naming every file that is wrong.
     """
-    return _pack(files, {}, limits or Limits())
+    return _pack(dict(files), {}, limits or Limits())
 
 
 def check_pack(paths: Sequence[Path], limits: Limits | None = None) -> list[RuleCheck]:
@@ -130,7 +138,7 @@ def _bytes_of(file: Path) -> bytes:
         raise UsageError(f"the rule file cannot be read: {error.strerror}", where=str(file)) from error
 
 
-def _pack(files: Mapping[str, bytes], shown: Mapping[str, str], limits: Limits) -> Pack:
+def _pack(files: Files, shown: Mapping[str, str], limits: Limits) -> Pack:
     checks = _check(files, shown, limits)
     errors = [c.error for c in checks if c.error is not None]
     if len(errors) == 1:
@@ -142,25 +150,52 @@ def _pack(files: Mapping[str, bytes], shown: Mapping[str, str], limits: Limits) 
     return Pack(rules, dict(files), sha256("\n".join(r.hash for r in rules).encode()).hexdigest(), others)
 
 
-def _check(files: Mapping[str, bytes], shown: Mapping[str, str], limits: Limits) -> list[RuleCheck]:
+def _check(files: Files, shown: Mapping[str, str], limits: Limits) -> list[RuleCheck]:
     seen: dict[str, str] = {}
-    return [_check_file(shown.get(name, name), files[name], seen, limits) for name in sorted(files)]
+    return [_check_file(name, files, shown, seen, limits) for name in sorted(files) if name.endswith(".toml")]
 
 
-def _check_file(path: str, data: bytes, seen: dict[str, str], limits: Limits) -> RuleCheck:
+def _check_file(name: str, files: Files, shown: Mapping[str, str], seen: dict[str, str], limits: Limits) -> RuleCheck:
+    path = shown.get(name, name)
     try:
-        file = parse(path, data)
+        file = parse(path, files[name])
     except RuleError as error:
         return RuleCheck(path, "", "", "", False, error)
     try:
         _check_duplicate(file, seen)
-        if not file.supported:
+        language = language_of(file)
+        if language is None:
             return RuleCheck(path, file.rule_id, file.name, file.language, True)
-        rule = compile_rule(file, limits)
+        attached = _attached(name, file, language, files, shown)
+        rule = compile_rule(replace(file, attached=attached), language, limits)
     except RuleError as error:
         return RuleCheck(path, file.rule_id, file.name, file.language, False, error)
     fields = tuple(sorted(rule.program.fields))
     return RuleCheck(path, rule.id, rule.name, rule.language, True, None, fields, _unavailable(rule.program), rule)
+
+
+def _attached(
+    name: str, file: RuleFile, language: Language, files: Files, shown: Mapping[str, str]
+) -> dict[str, bytes]:
+    """Return the further files of a rule by their names as it spells them; those on disk are read into `files`.
+
+    Raises:
+        RuleError: if one is not there, is too large, or lies outside the rule's folder.
+    """
+    out: dict[str, bytes] = {}
+    for other in language.attached(file):
+        if other.startswith("/") or not {"", ".", ".."}.isdisjoint(other.split("/")):
+            raise RuleError(f"{other!r} is no file beneath the rule's own folder", where=file.path)
+        key = posixpath.join(posixpath.dirname(name), other)
+        on_disk = Path(file.path).parent / other
+        if key not in files and name in shown and on_disk.is_file():
+            files[key] = _bytes_of(on_disk)
+        if key not in files:
+            raise RuleError(f"the file {other!r} is not beside the rule", where=file.path)
+        if len(files[key]) > MAX_BYTES:
+            raise RuleError(f"the file {other!r} is larger than {MAX_BYTES} bytes", where=file.path)
+        out[other] = files[key]
+    return out
 
 
 def _check_duplicate(file: RuleFile, seen: dict[str, str]) -> None:

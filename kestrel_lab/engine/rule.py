@@ -38,11 +38,20 @@ class Rule:
     description: str = ""
 
 
-def rule_hash(table: Mapping[str, Any], threat: Sequence[str]) -> str:
-    """Return the content hash of a rule from its `[rule]` table and technique ids."""
-    content = {key: table.get(key) for key in ("rule_id", "name", "severity", "language", "query", "captures")}
-    text = json.dumps(content | {"threat": list(threat)}, sort_keys=True, separators=(",", ":"))
-    return sha256(text.encode()).hexdigest()
+def rule_hash(
+    table: Mapping[str, Any], threat: Sequence[str], code: str = "query", attached: Mapping[str, bytes] | None = None
+) -> str:
+    """Return the content hash of a rule from its `[rule]` table and technique ids.
+
+    Args:
+        code: the key that holds its text.
+        attached: the further files it is made of.
+    """
+    content = {key: table.get(key) for key in ("rule_id", "name", "severity", "language", code, "captures")}
+    content |= {"threat": list(threat)}
+    if attached:
+        content["attached"] = {name: sha256(data).hexdigest() for name, data in attached.items()}
+    return sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 def threat_ids(entries: Any) -> tuple[str, ...]:
