@@ -39,7 +39,7 @@ def test_the_command_line_starts_without_the_heavy_libraries() -> None:
     code = "import sys, kestrel_lab.cli.main; print(*sys.modules)"
     done = run(sys.executable, "-c", code)
     assert done.returncode == 0, done.stderr
-    heavy = {"bcc", "wasmtime", "lupa", "ahocorasick", "pyarrow", "pyarrow.dataset", "numpy", "rich.progress"}
+    heavy = {"bcc", "wasmtime", "lupa", "ahocorasick", "re2", "pyarrow", "pyarrow.dataset", "numpy", "rich.progress"}
     assert not heavy & set(done.stdout.split())
 
 
@@ -63,6 +63,7 @@ def imported(path: Path) -> set[str]:
         ("wasmtime", {"engine"}),
         ("lupa", {"engine"}),
         ("lark", {"eql"}),
+        ("re2", {"eql"}),
         ("zstandard", {"recording"}),
         ("click", {"cli"}),
         ("rich", {"cli"}),

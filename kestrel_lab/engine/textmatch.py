@@ -2,7 +2,7 @@
 
 All wildcard patterns share one Aho-Corasick pass: each is found by its longest literal part, ASCII-folded, and what
 the pass cannot prove is checked afterwards. Equality and addresses are dictionary look-ups. Bytes go through the
-automaton as Latin-1 text, so that every byte is one character there, UTF-8 or not.
+automaton as Latin-1 text, so that every byte is one character there, UTF-8 or not. RE2 serves `regex` alone.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kestrel_lab.engine.glob import Check, checker, key_of, literal_checker
+from kestrel_lab.eql import re2match
 from kestrel_lab.eql.ir import TextOp, TextTest
 from kestrel_lab.eql.texttest import block_of, canonical_address, number_of_address, passes
 
@@ -45,6 +46,7 @@ class Matcher:
         self._folded: dict[bytes, list[int]] = {}
         self._addresses: dict[bytes, list[int]] = {}
         self._blocks: dict[int, dict[int, list[int]]] = {}  # by bits below the prefix, then by prefix
+        self._regexes: list[tuple[int, Check]] = []
         self._others: list[tuple[int, TextTest]] = []
         self._always: list[int] = []
         self._unkeyed: list[tuple[int, bool, Check]] = []
@@ -86,6 +88,8 @@ class Matcher:
         elif test.op in ("prefix", "suffix", "contains"):
             for pattern in test.patterns:
                 self._add_literal(number, test.op, pattern, test.fold, entries)
+        elif test.op == "regex":
+            self._regexes.append((number, re2match.matcher(test.patterns)))
         else:
             self._others.append((number, test))
 
@@ -147,6 +151,7 @@ class Matcher:
             out.update(self._addresses.get(canonical_address(value) or b"", ()))
         if self._blocks:
             self._find_blocks(value, out)
+        out.update(number for number, check in self._regexes if check(value))
         out.update(number for number, test in self._others if passes(test, value))
         return out
 

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-TextOp = Literal["equal", "like", "prefix", "suffix", "contains", "address", "cidr", "less", "less_equal", "greater",
-                 "greater_equal"]  # fmt: skip
+TextOp = Literal["equal", "like", "prefix", "suffix", "contains", "regex", "address", "cidr", "less", "less_equal",
+                 "greater", "greater_equal"]  # fmt: skip
 #: operations of which `a or b` is one test with the patterns of both
-_LISTS: tuple[TextOp, ...] = ("equal", "like", "prefix", "suffix", "contains", "address", "cidr")
+_LISTS: tuple[TextOp, ...] = ("equal", "like", "prefix", "suffix", "contains", "regex", "address", "cidr")
 NumberOp = Literal["==", "<", "<=", ">", ">="]
 
 
@@ -22,9 +22,10 @@ class TextTest:
     """A test of one string, IP or array field: true if any pattern matches (any element); false where missing.
 
     Attributes:
-        op: `equal`; `like` with `*` and `?`; `prefix`, `suffix`, `contains`; `address`: the same IP address, `cidr`:
-            within a block, both with patterns in canonical text; the others compare bytes with the one pattern.
-        fold: ASCII case is ignored; then the patterns are lower-case.
+        op: `equal`; `like` with `*` and `?`; `prefix`, `suffix`, `contains`; `regex`, with patterns for
+            `re2match`; `address`: the same IP address, `cidr`: within a block, both with patterns in canonical text;
+            the others compare bytes with the one pattern.
+        fold: ASCII case is ignored; then the patterns are lower-case. A `regex` says so in its patterns.
         patterns: UTF-8, distinct, sorted.
     """
 

@@ -64,8 +64,6 @@ def match_leaf(node: ast.Match, scope: Scope) -> Found:
     Raises:
         QueryError: for anything but a field on the left and constants of its type on the right.
     """
-    if node.kind in ("regex", "regex~"):
-        raise QueryError(node.pos, f"`{node.kind}` is not supported yet", "most patterns can be written with `like`")
     if isinstance(node.left, ast.Literal):
         raise QueryError(node.left.pos, f"the left side of `{node.kind}` must be a field")
     if not isinstance(node.left, ast.Name):
@@ -158,6 +156,8 @@ def _pattern(node: ast.Match, field: Field | None, items: tuple[ast.Literal, ...
         raise QueryError(
             node.left.pos, f"`{node.kind}` matches strings, and `{field.name}` is of type {field.type}", do
         )
+    if node.kind in ("regex", "regex~"):
+        return Found(TextLeaf(text.regex(field.name, items, fold=node.kind == "regex~")), missing(field))
     return Found(TextLeaf(text.like(field.name, texts, fold=node.kind != "like")), missing(field))
 
 

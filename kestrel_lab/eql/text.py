@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from kestrel_lab.eql import ast
 from kestrel_lab.eql.errors import QueryError
 from kestrel_lab.eql.ir import TextOp, TextTest
+from kestrel_lab.eql.limits import MAX_REGEX_SIZE, MAX_REGEXES, MAX_REGEXES_SIZE
+from kestrel_lab.eql.re2match import TooLargeError, size
+from kestrel_lab.eql.regex import RegexError, translate
 from kestrel_lab.eql.texttest import canonical_address, canonical_block
 from kestrel_lab.eql.wildcard import has_wildcard
 
@@ -25,6 +28,25 @@ def like(field: str, texts: Sequence[str], *, fold: bool) -> TextTest:
     """Return the test for one of these wildcard patterns; for equality where none has a wildcard."""
     patterns = _patterns(texts, fold)
     return TextTest(field, "like" if any(map(has_wildcard, patterns)) else "equal", fold, patterns)
+
+
+def regex(field: str, literals: Sequence[ast.Literal], *, fold: bool) -> TextTest:
+    """Return the test for one of these regular expressions.
+
+    Raises:
+        QueryError: for what is no regular expression, is not supported, or is too large.
+    """
+    if len(literals) > MAX_REGEXES:
+        raise QueryError(literals[MAX_REGEXES].pos, f"more than {MAX_REGEXES:,} regular expressions", "split the rule")
+    found: dict[bytes, int] = {}
+    for literal in literals:
+        source = _translated(literal, fold)
+        found[source] = _size(literal, source)
+        if sum(found.values()) > MAX_REGEXES_SIZE:
+            raise QueryError(
+                literal.pos, "the regular expressions of this list are too large together", "split the rule"
+            )
+    return TextTest(field, "regex", False, tuple(sorted(found)))
 
 
 def order(field: str, op: TextOp, text: str) -> TextTest:
@@ -60,6 +82,24 @@ def blocks(field: str, literals: Sequence[ast.Literal]) -> TextTest:
 def literal(field: str, op: TextOp, text: str, *, fold: bool) -> TextTest:
     """Return the test `prefix`, `suffix` or `contains` for a string in which nothing is a wildcard."""
     return TextTest(field, op, fold, _patterns([text], fold))
+
+
+def _translated(literal: ast.Literal, fold: bool) -> bytes:
+    try:
+        return translate(str(literal.value), fold=fold)
+    except RegexError as error:
+        where = f", at character {error.offset + 1} of the pattern"
+        raise QueryError(literal.pos, error.what + where, error.do) from error
+
+
+def _size(literal: ast.Literal, source: bytes) -> int:
+    try:
+        found = size(source)
+    except TooLargeError:
+        found = MAX_REGEX_SIZE + 1
+    if found > MAX_REGEX_SIZE:
+        raise QueryError(literal.pos, "the regular expression is too large", "repeat less, or split it")
+    return found
 
 
 def _canonical(literal: ast.Literal) -> bytes:

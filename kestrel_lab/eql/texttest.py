@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from typing import TypeAlias
 
+from kestrel_lab.eql import re2match
 from kestrel_lab.eql.ir import TextTest
 from kestrel_lab.eql.wildcard import matches
 
@@ -20,6 +21,8 @@ def passes(test: TextTest, value: bytes) -> bool:
     if test.op == "cidr":
         number = number_of_address(value)
         return number is not None and any(within(number, block_of(p)) for p in test.patterns)
+    if test.op == "regex":
+        return re2match.matcher(test.patterns)(value)
     if test.fold:
         value = value.lower()
     if test.op == "equal":

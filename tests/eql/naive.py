@@ -19,6 +19,7 @@ from kestrel_lab.schema.access import python_values, resolve
 from kestrel_lab.schema.epoch import EpochSource
 from kestrel_lab.schema.fields import BY_FIELD_NAME, FIELDS
 from kestrel_lab.schema.types import EqlType
+from tests.eql import lucene
 
 Event = Mapping[str, Any]
 Key = tuple[Any, ...]
@@ -146,8 +147,6 @@ def same_address(a: bytes, b: bytes) -> bool:
 def matched(node: ast.Match, event: Event) -> bool | None:
     if node.negated:
         return negated(matched(ast.Match(node.pos, node.kind, False, node.left, node.items), event))
-    if node.kind.startswith("regex"):
-        raise NotImplementedError(node.kind)
     found = value(node.left, event)
     if found is None:
         return None
@@ -157,6 +156,8 @@ def matched(node: ast.Match, event: Event) -> bool | None:
 
 
 def match(kind: str, found: Any, item: Any, same: Callable[[Any, Any], bool]) -> bool:
+    if kind.startswith("regex"):
+        return lucene.matches(item.decode(), found, fold=kind == "regex~")
     if kind.endswith("~") or kind == ":":
         found, item = (s.lower() if isinstance(s, bytes) else s for s in (found, item))
     if kind in ("in", "in~"):

@@ -78,12 +78,14 @@ def _call(function: st.SearchStrategy[str], name: Any, items: st.SearchStrategy[
     return st.builds("{}({}, {})".format, function, name, items)
 
 
+regexes = st.sampled_from(['".*"', '"a.*b?"', '"[a-b]+"', '"[^a]*"', '"(a|b)*."', '"A?b*"', '""', '".{2}"'])
 _text, _number, _address = st.sampled_from(TEXTS), st.sampled_from(NUMBERS), st.sampled_from(ADDRESSES)
 _any_in = st.sampled_from(["in", "in~", "not in", "not in~"])
 _like = st.sampled_from([":", "like", "like~"])
 leaves = st.one_of(
     _leaf(_text, compare, words),
     _leaf(_text, _like, st.one_of(words, _listed(words))),
+    _leaf(_text, st.sampled_from(["regex", "regex~"]), st.one_of(regexes, _listed(regexes))),
     _leaf(_text, _any_in, _listed(words)),
     _leaf(_number, compare, numbers),
     _flipped(_number, numbers),
