@@ -22,6 +22,8 @@ from kestrel_lab.schema.values import Value
 
 SHARDS = 64
 
+#: Fields of a join key, None where it is null for every event, each with whether null joins null.
+By = Sequence[tuple[str | None, bool]]
 #: The keys one event has (more than one where a `by` field is an array); empty if a null cannot join.
 Keys = tuple[bytes, ...]
 
@@ -81,9 +83,8 @@ def shard_of(key: bytes) -> int:
 class JoinKeys:
     """Join keys of some rows of one table of an epoch, found when first asked for, or before they travel."""
 
-    def __init__(self, info: SourceInfo, epoch: Epoch, table: str, by: Sequence[tuple[str, bool]], rows: Array) -> None:
-        """Take the fields of the key, each with whether null may join null."""
-        self._origin: tuple[SourceInfo, Epoch, str, Sequence[tuple[str, bool]], Array] | None
+    def __init__(self, info: SourceInfo, epoch: Epoch, table: str, by: By, rows: Array) -> None:
+        self._origin: tuple[SourceInfo, Epoch, str, By, Array] | None
         self._origin = info, epoch, table, by, rows
         self._found: tuple[list[Keys], Array] = [], rows
 
@@ -101,9 +102,7 @@ class JoinKeys:
         self._origin, self._found = None, state
 
 
-def _join_keys(
-    info: SourceInfo, epoch: Epoch, table: str, by: Sequence[tuple[str, bool]], rows: Array
-) -> tuple[list[Keys], Array]:
+def _join_keys(info: SourceInfo, epoch: Epoch, table: str, by: By, rows: Array) -> tuple[list[Keys], Array]:
     if not by:
         return [(b"",)], np.zeros(len(rows), np.int64)
     columns, indexes = zip(*(_choices(info, epoch, table, field, optional, rows) for field, optional in by),
@@ -119,9 +118,11 @@ def _join_keys(
 
 
 def _choices(
-    info: SourceInfo, epoch: Epoch, table: str, field: str, optional: bool, rows: Array
+    info: SourceInfo, epoch: Epoch, table: str, field: str | None, optional: bool, rows: Array
 ) -> tuple[list[Keys], Array]:
     """Return the distinct sets of encoded values of one field, and each row's index into them."""
+    if field is None:
+        return [(b"n",) if optional else ()], np.zeros(len(rows), np.int64)
     kind = BY_FIELD_NAME[field].type
     found = resolve(info, epoch, table, field, rows)
     values: list[Value]

@@ -213,5 +213,6 @@ def _unavailable(program: Program) -> tuple[str, ...]:
     for stage in program.all_stages:
         tables = set(tables_holding(stage.category))
         read = {name for leaf in leaves(stage.expr) if (name := field_of(leaf)) is not None}
-        out |= {name for name in (*read, *stage.by) if not tables & set(BY_FIELD_NAME[name].tables)}
+        joined = {name for name in stage.by if name is not None}
+        out |= {name for name in read | joined if not tables & set(BY_FIELD_NAME[name].tables)}
     return tuple(sorted(out))

@@ -38,7 +38,7 @@ class StagePlan:
         actions: for each action code, whether the stage looks at it here.
         key: the test that the index finds its rows by; None if it has to see every row of its actions.
         columns: column slots it reads.
-        by: fields of the join key, each with whether null joins null.
+        by: fields of the join key (None: null for every event), each with whether null joins null.
     """
 
     rule: int
@@ -47,7 +47,7 @@ class StagePlan:
     actions: npt.NDArray[np.bool_]
     key: TextTest | None
     columns: tuple[Slot, ...]
-    by: tuple[tuple[str, bool], ...]
+    by: tuple[tuple[str | None, bool], ...]
     captures: tuple[str, ...]
 
 

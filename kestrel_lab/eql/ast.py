@@ -110,12 +110,13 @@ class Filter:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One item of a sequence, to be matched `runs` times in a row."""
+    """One item of a sequence or sample, to be matched `runs` times in a row; `missing` if written `![...]`."""
 
     pos: int
     filter: Filter
     by: tuple[Node, ...]
     runs: int = 1
+    missing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,4 +130,30 @@ class Sequence:
     until: Item | None
 
 
-Query: TypeAlias = Filter | Sequence
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """`sample by ... items`."""
+
+    pos: int
+    by: tuple[Node, ...]
+    items: tuple[Item, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Pipe:
+    """`| kind count`."""
+
+    pos: int
+    kind: OneOf["head", "tail"]
+    count: int
+
+
+Body: TypeAlias = Filter | Sequence | Sample
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A whole query: what it looks for, and the pipes its results go through, in order."""
+
+    body: Body
+    pipes: tuple[Pipe, ...] = ()

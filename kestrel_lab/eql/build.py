@@ -11,7 +11,7 @@ from lark.visitors import v_args
 
 from kestrel_lab.eql import ast
 from kestrel_lab.eql.errors import QueryError
-from kestrel_lab.eql.limits import MAX_DEPTH, MAX_ITEMS, MAX_RUNS
+from kestrel_lab.eql.limits import MAX_DEPTH, MAX_ITEMS, MAX_RESULTS, MAX_RUNS
 from kestrel_lab.eql.literals import decimal, integer, name_of, unquote, unquote_raw
 
 _NS = {"ms": 1_000_000, "s": 10**9, "m": 60 * 10**9, "h": 3_600 * 10**9, "d": 86_400 * 10**9}
@@ -19,22 +19,25 @@ _UNITS = "the units are ms, s, m, h and d: with maxspan=5m"
 _MAX_SPAN_NS = (1 << 63) - 1
 
 
-def refuse(pos: int, what: str) -> NoReturn:
-    """Raise the fault for a part of the language that is not supported yet."""
-    raise QueryError(pos, f"{what} not supported yet")
-
-
 @v_args(inline=True)
 class Builder(Transformer[Token, Any]):
     """One method for each rule or alias of the grammar."""
 
-    def start(self, query: ast.Query, *pipes: Token) -> ast.Query:
-        if pipes:
-            refuse(pipes[0].start_pos or 0, "pipes are")
-        return query
+    def start(self, body: ast.Body, *pipes: ast.Pipe) -> ast.Query:
+        if pipes and isinstance(body, ast.Sample):
+            raise QueryError(pipes[0].pos, "a sample takes no pipes", "its results have no order to cut")
+        return ast.Query(body, pipes)
 
-    def pipe(self, bar: Token, *_: Any) -> Token:
-        return bar
+    def pipe(self, bar: Token, name: Token, *arguments: ast.Node | None) -> ast.Pipe:
+        kind: Any = str(name)
+        if kind not in ("head", "tail"):
+            raise QueryError(name.start_pos or 0, f"there is no pipe {name}", "the pipes are head and tail")
+        found = [a for a in arguments if a is not None]
+        count = found[0].value if len(found) == 1 and isinstance(found[0], ast.Literal) else None
+        if not isinstance(count, int) or isinstance(count, bool) or not 0 <= count <= MAX_RESULTS:
+            pos = found[0].pos if found else name.start_pos or 0
+            raise QueryError(pos, f"{name} takes one whole number, 0 to {MAX_RESULTS:,}", f"write | {name} 10")
+        return ast.Pipe(bar.start_pos or 0, kind, count)
 
     # conditions
 
@@ -162,10 +165,14 @@ class Builder(Transformer[Token, Any]):
     def item(self, open_: Token, filter_: ast.Filter, by: tuple[ast.Node, ...] | None, runs: int | None) -> ast.Item:
         return ast.Item(open_.start_pos or 0, filter_, by or (), runs or 1)
 
-    def missing_item(self, open_: Token, *_: Any) -> NoReturn:
-        refuse(open_.start_pos or 0, "missing events (`![...]`) are")
+    def missing_item(
+        self, open_: Token, filter_: ast.Filter, by: tuple[ast.Node, ...] | None, runs: int | None
+    ) -> ast.Item:
+        return ast.Item(open_.start_pos or 0, filter_, by or (), runs or 1, missing=True)
 
     def until(self, item: ast.Item) -> tuple[ast.Item]:
+        if item.missing:
+            raise QueryError(item.pos, "`until` takes an event, not a missing one", "write until [...]")
         if item.runs > 1:
             raise QueryError(item.pos, "`until` takes no runs: its first event ends the sequence")
         return (item,)
@@ -174,17 +181,21 @@ class Builder(Transformer[Token, Any]):
         self, word: Token, by: tuple[ast.Node, ...] | None, span: int | None, *items: ast.Item | tuple[ast.Item] | None
     ) -> ast.Sequence:
         last = items[-1]
-        positive = tuple(i for i in items if isinstance(i, ast.Item))
+        own = tuple(i for i in items if isinstance(i, ast.Item))
         until = last[0] if isinstance(last, tuple) else None
-        return ast.Sequence(word.start_pos or 0, by or (), span, positive, until)
+        return ast.Sequence(word.start_pos or 0, by or (), span, own, until)
 
     def by_after_with(self, word: Token, *_: Any) -> NoReturn:
         raise QueryError(
             word.start_pos or 0, "`by` must stand before `with`", "write `sequence by ... with maxspan=...`"
         )
 
-    def sample(self, word: Token, *_: Any) -> NoReturn:
-        refuse(word.start_pos or 0, "`sample` is")
+    def sample(self, word: Token, by: tuple[ast.Node, ...] | None, *items: ast.Item) -> ast.Sample:
+        for item in items:
+            if item.missing or item.runs > 1:
+                what = "missing events" if item.missing else "runs"
+                raise QueryError(item.pos, f"a sample takes no {what}", "they belong to a sequence")
+        return ast.Sample(word.start_pos or 0, by or (), items)
 
     def join(self, word: Token, *_: Any) -> NoReturn:
         raise QueryError(word.start_pos or 0, "EQL has no `join` any more", "use `sequence by ...` or `sample by ...`")

@@ -106,7 +106,8 @@ class Stage:
     Attributes:
         category: one of event.category; None for `any`.
         expr: the condition, without the category: `actions` stand for it.
-        by: fields of the join key, the query's own first; `by_optional`: whether null joins null there.
+        by: fields of the join key, the query's own first, None for one that does not exist and so is null;
+            `by_optional`: whether null joins null there.
         actions: codes of the actions whose events could satisfy it.
         required: tests that every hit passes, the most selective kind first; keys for an index.
         missing: `![...]`: no event may satisfy it where it stands.
@@ -114,7 +115,7 @@ class Stage:
 
     category: str | None
     expr: Expr
-    by: tuple[str, ...]
+    by: tuple[str | None, ...]
     actions: frozenset[int]
     required: tuple[TextTest, ...]
     by_optional: tuple[bool, ...] = ()

@@ -28,7 +28,7 @@ def parse(text: str) -> ast.Query:
         raise explain_character(text, error.pos_in_stream or 0) from None
     except UnexpectedToken as error:
         raise explain_token(text, error.token, error.accepts or error.expected) from None
-    if not isinstance(found, ast.Filter | ast.Sequence):
+    if not isinstance(found, ast.Query):
         raise TypeError(f"the grammar made a {type(found).__name__}")
     return found
 

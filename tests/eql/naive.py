@@ -36,9 +36,18 @@ class Match:
 def run(text: str, events: Sequence[Event]) -> list[Match]:
     """Return what a query finds in events in event_id order, in the order of the last events."""
     query = parse(text)
-    if isinstance(query, ast.Filter):
-        return [Match((e["event.sequence"],)) for e in events if passes(query, e)]
-    return _Sequences(query).run(events)
+    found = look(query.body, events)
+    for pipe in query.pipes:
+        found = found[: pipe.count] if pipe.kind == "head" else found[max(0, len(found) - pipe.count) :]
+    return found
+
+
+def look(body: ast.Body, events: Sequence[Event]) -> list[Match]:
+    if isinstance(body, ast.Filter):
+        return [Match((e["event.sequence"],)) for e in events if passes(body, e)]
+    if isinstance(body, ast.Sample) or any(item.missing for item in body.items):
+        raise NotImplementedError
+    return _Sequences(body).run(events)
 
 
 def events_of(source: EpochSource) -> list[dict[str, Any]]:
