@@ -10,6 +10,7 @@ from kestrel_lab.engine import state as states
 from kestrel_lab.engine.limits import Limits
 from kestrel_lab.engine.matcher import Matcher
 from kestrel_lab.engine.pack import Pack
+from kestrel_lab.engine.predicate import Backend
 from kestrel_lab.engine.scan import Scan
 from kestrel_lab.engine.scanner import Scanner
 from kestrel_lab.schema.alert import Alert, Exhausted, Mode
@@ -32,15 +33,20 @@ class Engine:
         evaluations: rows handed to predicates so far, over all rules and stages.
     """
 
-    def __init__(self, pack: Pack, info: SourceInfo, mode: Mode, limits: Limits | None = None) -> None:
+    def __init__(
+        self, pack: Pack, info: SourceInfo, mode: Mode, limits: Limits | None = None, backend: Backend = "wasm"
+    ) -> None:
         """Compile the pack.
+
+        Args:
+            backend: what EQL rules are lowered to.
 
         Raises:
             RuleError: if a module is refused.
             LimitError: if the pack needs more memory than there is.
         """
         self._pack = pack
-        self._scanner = Scanner(pack, info, mode, limits)
+        self._scanner = Scanner(pack, info, mode, limits, backend)
         self._matcher = Matcher(pack, limits=limits)
         self.fuel: Counter[str] = Counter({rule.id: 0 for rule in pack.rules})
         self.evaluations = 0

@@ -19,9 +19,10 @@ from kestrel_lab.engine.keys import JoinKeys
 from kestrel_lab.engine.limits import Limits
 from kestrel_lab.engine.pack import Pack
 from kestrel_lab.engine.plan import StagePlan, TablePlan, plan_tables
+from kestrel_lab.engine.predicate import Backend, Predicate, TrappedError
+from kestrel_lab.engine.runtimes import Runtimes
 from kestrel_lab.engine.scan import Hits, Scan
 from kestrel_lab.engine.span import Span
-from kestrel_lab.engine.wasm import Predicate, Runtime, TrappedError
 from kestrel_lab.schema.alert import Exhausted, Mode
 from kestrel_lab.schema.epoch import Array, Epoch, SourceInfo
 
@@ -61,8 +62,13 @@ class _Progress:
 class Scanner:
     """Evaluates a pack's predicates over epochs, in any order, in one mode."""
 
-    def __init__(self, pack: Pack, info: SourceInfo, mode: Mode, limits: Limits | None = None) -> None:
+    def __init__(
+        self, pack: Pack, info: SourceInfo, mode: Mode, limits: Limits | None = None, backend: Backend = "wasm"
+    ) -> None:
         """Compile the pack's modules.
+
+        Args:
+            backend: what EQL rules are lowered to.
 
         Raises:
             RuleError: if a module is refused.
@@ -70,10 +76,10 @@ class Scanner:
         """
         self._pack, self._info, self._limits = pack, info, limits or Limits()
         self._plans = plan_tables(pack.rules)
-        self._runtime = Runtime(mode)
-        self._columns = ColumnMemory(self._runtime.memory, pack.rules, self._plans)
+        self._runtimes = Runtimes(mode, backend)  # holds the column memory
+        self._columns = ColumnMemory(self._runtimes.memory, pack.rules, self._plans)
         self._indexes = {table: TableIndex(plan, self._columns) for table, plan in self._plans.items()}
-        self._predicates: list[Predicate] = [self._runtime.load(r.module.wat, r.path) for r in pack.rules]
+        self._predicates: list[Predicate] = [self._runtimes.load(rule) for rule in pack.rules]
 
     def scan(self, epoch: Epoch) -> Scan:
         """Return what the pack's predicates find in an epoch."""
@@ -144,22 +150,22 @@ class Scanner:
         stage, own = candidates
         if stage.rule in progress.exhausted:
             return
-        columns, runtime = self._columns, self._runtime
+        columns, predicate = self._columns, self._predicates[stage.rule]
         columns.put_rows(positions[own])
         frame = columns.frame(table, stage.rule)
         before = progress.fuel_left(stage.rule)
-        runtime.refuel(before)
+        predicate.refuel(before)
         progress.evaluations += len(own)
         try:
-            count = self._predicates[stage.rule].run(stage.number, frame, columns.rows_at, len(own), columns.out_at)
+            count = predicate.run(stage.number, frame, columns.rows_at, len(own), columns.out_at)
             hits = columns.hits(count)
             if count and (hits[-1] >= len(rows) or (np.diff(hits.astype(np.int64)) <= 0).any()):
                 raise TrappedError
         except TrappedError:
             progress.trapped(stage.rule)
             return
-        left = progress.left[stage.rule] = runtime.fuel_left()
-        empty = self._predicates[stage.rule].cost_of_a_call(stage.number)
+        left = progress.left[stage.rule] = predicate.fuel_left()
+        empty = predicate.cost_of_a_call(stage.number)
         progress.used[stage.rule] = progress.used.get(stage.rule, 0) + before - left + empty * (begun - 1)
         if count:
             progress.hits.setdefault((table, stage), []).append(rows[hits])

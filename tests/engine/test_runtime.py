@@ -9,7 +9,8 @@ import sys
 import pytest
 
 from kestrel_lab.engine import Engine, Limits
-from kestrel_lab.engine.wasm import Runtime, TrappedError
+from kestrel_lab.engine.predicate import TrappedError
+from kestrel_lab.engine.wasm import Runtime
 from kestrel_lab.schema.alert import Alert, Exhausted, Mode, alert_digest
 from kestrel_lab.schema.errors import LimitError, RuleError
 from tests.engine.support import MODES, QUERIES, pack_of, random_events, run, with_module

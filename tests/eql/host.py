@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+import numpy as np
 import wasmtime
 
-from kestrel_lab.eql import Slot, WasmModule
+from kestrel_lab.engine.lua import LuaRuntime
+from kestrel_lab.eql import LuaModule, Slot, WasmModule
 from kestrel_lab.eql.texttest import passes
 from kestrel_lab.schema import abi
 from kestrel_lab.schema.abi import SlotKind
@@ -55,6 +57,19 @@ def evaluate(
     fuel = before - store.get_fuel()
     found = memory.read(store, image.out, image.out + count * abi.ROW_BYTES)
     return Outcome(list(struct.unpack(f"<{count}I", found)), fuel)
+
+
+def evaluate_lua(
+    module: LuaModule, stage: int, events: Sequence[Event], rows: Sequence[int], *, jit: bool = True
+) -> Outcome:
+    """Run one stage of the Lua of the same program over the same frame; fuel is what the module says it costs."""
+    image = _image(module.slots, events, rows)
+    memory = np.frombuffer(image.data, np.uint8)
+    predicate = LuaRuntime("live" if jit else "deterministic", memory).load(module)
+    predicate.refuel(FUEL)
+    count = predicate.run(stage, 0, image.rows, len(rows), image.out)
+    found = bytes(memory[image.out : image.out + count * abi.ROW_BYTES])
+    return Outcome(list(struct.unpack(f"<{count}I", found)), FUEL - predicate.fuel_left())
 
 
 @dataclass

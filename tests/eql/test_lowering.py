@@ -1,4 +1,4 @@
-"""The lowered module against the naive evaluator, on Cranelift and on Pulley, with equal fuel."""
+"""Lowered modules against the naive evaluator: WebAssembly on Cranelift and Pulley, Lua with and without the JIT."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kestrel_lab.eql import compile_query, lower_wasm
+from kestrel_lab.eql import compile_query, lower_lua, lower_wasm
 from kestrel_lab.eql.parse import parse
 from kestrel_lab.eql.texttest import passes
 from tests.eql import naive
-from tests.eql.host import evaluate
+from tests.eql.host import evaluate, evaluate_lua
 from tests.eql.strategies import FIELDS, events, filters
 
 
@@ -31,6 +31,11 @@ def test_a_module_agrees_with_the_definition(text: str, found: list[dict[str, An
     fast, slow = (evaluate(module, 0, found, rows, pulley=pulley) for pulley in (False, True))
     assert fast.hits == want
     assert fast == slow
+    in_lua = lower_lua(program, FIELDS)
+    assert in_lua.slots == module.slots
+    compiled, interpreted = (evaluate_lua(in_lua, 0, found, rows, jit=jit) for jit in (True, False))
+    assert compiled.hits == want
+    assert compiled == interpreted
     assert fast.fuel <= module.cost_per_call[0] + len(rows) * module.cost_per_row[0]
     for test in stage.required:
         values = [found[n].get(test.field) for n in want]
@@ -76,7 +81,7 @@ def test_fuel_stays_under_the_static_cost_with_many_rows() -> None:
 
 SAME = """
 import hashlib
-from kestrel_lab.eql import compile_query, lower_wasm
+from kestrel_lab.eql import compile_query, lower_lua, lower_wasm
 text = '''sequence by host.id, process.entity_id with maxspan=1m
   [process where process.name : ("b*", "a?", "c") and event.type != "end" and user.id in ("1", "0", "2")]
   [file where file.path like~ ("/x/*", "/Y") or process.args == "q" or process.pid in (3, 1, 2)]

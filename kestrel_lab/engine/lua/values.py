@@ -8,14 +8,18 @@ from typing import Any
 
 from lupa.luajit21 import LuaRuntime
 
+from kestrel_lab.schema.alert import Mode
 from kestrel_lab.schema.values import Value
 
 _SOURCE = Path(__file__).with_name("values.lua")
 
 
-def new_runtime() -> Any:
-    """Return a LuaJIT that sees nothing of Python, with strings as bytes."""
-    return LuaRuntime(encoding=None, register_eval=False, register_builtins=False, unpack_returned_tuples=False)
+def new_runtime(mode: Mode = "live") -> Any:
+    """Return a LuaJIT that sees nothing of Python, with strings as bytes; `deterministic` means without its JIT."""
+    runtime = LuaRuntime(encoding=None, register_eval=False, register_builtins=False, unpack_returned_tuples=False)
+    if mode == "deterministic":
+        runtime.execute(b"jit.off()")
+    return runtime
 
 
 class LuaValues:

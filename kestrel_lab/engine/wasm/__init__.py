@@ -1,5 +1,5 @@
 """Predicates as WebAssembly over columns."""
 
-from kestrel_lab.engine.wasm.runtime import Predicate, Runtime, TrappedError
+from kestrel_lab.engine.wasm.runtime import Predicate, Runtime
 
-__all__ = ["Predicate", "Runtime", "TrappedError"]
+__all__ = ["Predicate", "Runtime"]

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from wasmtime import Config, Engine, Instance, Limits, Memory, MemoryType, Module, Store, Trap, WasmtimeError
 
+from kestrel_lab.engine.predicate import TrappedError
 from kestrel_lab.engine.wasm import calls
 from kestrel_lab.schema import abi
 from kestrel_lab.schema.alert import Mode
@@ -20,10 +21,6 @@ from kestrel_lab.schema.errors import RuleError
 _ARGUMENTS = 5
 _RAW_VALUE = 16  # sizeof(wasmtime_val_raw_t)
 _LOAD_FUEL = 1_000_000
-
-
-class TrappedError(Exception):
-    """A module trapped or ran out of fuel. What it wrote before is void, and no fuel figure is to be had."""
 
 
 def _config(mode: Mode) -> Config:
@@ -114,13 +111,21 @@ class Runtime:
 
 
 class Predicate:
-    """The stages of one rule, ready to run."""
+    """The stages of one rule, ready to run. Satisfies `engine.predicate.Predicate`; the store's fuel serves all."""
 
     def __init__(self, runtime: Runtime, function: ctypes.Structure) -> None:
         self._runtime = runtime
         self._function = function  # keeps what the pointer points to
         self._pointer = ctypes.cast(ctypes.byref(function), ctypes.c_void_p)
         self._empty: dict[int, int] = {}
+
+    def refuel(self, fuel: int) -> None:
+        """Set what the next calls may use together."""
+        self._runtime.refuel(fuel)
+
+    def fuel_left(self) -> int:
+        """Return what is left since `refuel`; means nothing after a trap."""
+        return self._runtime.fuel_left()
 
     def cost_of_a_call(self, stage: int) -> int:
         """Return the fuel that evaluating one stage on no rows costs; 0 if that does not end."""
