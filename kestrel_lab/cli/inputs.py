@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
+from kestrel_lab.cli import output
 from kestrel_lab.cli.when import Place
 from kestrel_lab.schema.errors import UsageError
 
@@ -16,17 +17,31 @@ if TYPE_CHECKING:
     from kestrel_lab.schema.epoch import Epoch
 
 
-def pack_for(recording: Recording, rules: Sequence[Path]) -> Pack:
+def load_rules(paths: Sequence[Path], *, skip_broken: bool = False) -> Pack:
+    """Return the pack of some paths; what is left out because it is wrong is told on stderr.
+
+    Raises:
+        UsageError: if a path does not exist, or nothing is there.
+        RuleError: if a rule is wrong and that matters.
+    """
+    from kestrel_lab.engine import load_pack
+
+    pack = load_pack(paths, skip_broken=skip_broken)
+    for error in pack.broken:
+        output.note(f"left out: {error.render()}")
+    return pack
+
+
+def pack_for(recording: Recording, rules: Sequence[Path], *, skip_broken: bool = False) -> Pack:
     """Return the rules named, or those that ran while it was recorded.
 
     Raises:
         UsageError: if none are named and none ran.
         RuleError: if a rule is wrong.
     """
-    from kestrel_lab.engine import load_pack
     from kestrel_lab.session import recorded_pack
 
-    return load_pack(rules) if rules else recorded_pack(recording)
+    return load_rules(rules, skip_broken=skip_broken) if rules else recorded_pack(recording)
 
 
 def event_range(recording: Recording, start: Place | None, stop: Place | None) -> Range:

@@ -31,6 +31,13 @@ def rules_option(text: str) -> Callable[[F], F]:
     )
 
 
+def skip_broken_option(function: F) -> F:
+    """Add `--skip-broken`."""
+    return click.option(
+        "--skip-broken", is_flag=True, help="Leave wrong rules out, and say so, instead of refusing them all.",
+    )(function)  # fmt: skip
+
+
 def workers_option(function: F) -> F:
     """Add `--workers`."""
     return click.option(

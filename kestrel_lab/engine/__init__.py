@@ -1,11 +1,12 @@
 """Rule packs, runtimes, sequences, state and alerts."""
 
 from kestrel_lab.engine.build import ENGINE_VERSION, engine_build
+from kestrel_lab.engine.check import RuleCheck
 from kestrel_lab.engine.engine import Engine, EpochResult
 from kestrel_lab.engine.keys import SHARDS
 from kestrel_lab.engine.limits import Limits
 from kestrel_lab.engine.matcher import Matcher
-from kestrel_lab.engine.pack import Pack, RuleCheck, Unsupported, check_pack, load_pack, pack_from_files
+from kestrel_lab.engine.pack import Pack, Unsupported, check_pack, load_pack, pack_from_files
 from kestrel_lab.engine.rule import Rule
 from kestrel_lab.engine.scan import Hits, Scan
 from kestrel_lab.engine.scanner import Scanner

@@ -1,7 +1,8 @@
-"""One rule file: TOML in the layout of Elastic's public rule repository, plus `captures` in `[rule]`."""
+"""One rule file: TOML in the layout of Elastic's public rule repository, plus `captures` in `[rule]`; or JSON."""
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from collections.abc import Mapping
@@ -20,6 +21,7 @@ class RuleFile:
 
     Attributes:
         path: what errors show.
+        text: the TOML; empty for JSON.
         table: its `[rule]`.
         attached: contents of the further files it is made of, by name relative to it.
     """
@@ -50,7 +52,9 @@ class RuleFile:
         return _text(self.table.get("description"))
 
     def where(self, key: str) -> str:
-        """Return path:line of a key, or of the `[rule]` table."""
+        """Return path:line of a key, or of the `[rule]` table; the path alone of a rule that came out of a list."""
+        if not self.text:
+            return self.path
         return f"{self.path}:{self._line(key) or self._line('[rule]') or 1}"
 
     def _line(self, key: str) -> int:
@@ -66,29 +70,49 @@ class RuleFile:
         return line + 1 if opening in ("'''", '"""') else line
 
 
-def parse(path: str, data: bytes) -> RuleFile:
+def parse(path: str, data: bytes, kind: str = ".toml") -> RuleFile:
     """Return a rule file's contents.
+
+    Args:
+        kind: `.toml`, or `.json` for a rule that came out of a list: an object with the keys of `[rule]`.
 
     Raises:
         RuleError: if it is too large, no UTF-8, no TOML, has no `[rule]` table, or does not say its language.
     """
     if len(data) > MAX_BYTES:
         raise RuleError(f"the file is larger than {MAX_BYTES} bytes", where=path, do="Split the rule.")
+    file = _from_json(path, data) if kind == ".json" else _from_toml(path, data)
+    if not file.language:
+        raise RuleError("the rule has no language", where=file.where("[rule]"), do='Add language = "eql" to [rule].')
+    return file
+
+
+def _from_toml(path: str, data: bytes) -> RuleFile:
     try:
         text = data.decode()
         document = tomllib.loads(text)
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise RuleError("the file is not UTF-8", where=f"{path}:{line}", do="Save it as UTF-8.") from error
+    except RecursionError as error:
+        raise RuleError("the TOML is nested too deeply", where=path) from error
     except tomllib.TOMLDecodeError as error:
         raise _toml_error(path, text, str(error)) from error
     table = document.get("rule")
     if not isinstance(table, dict):
         raise RuleError("there is no [rule] table", where=f"{path}:1", do="A rule file holds one [rule] table.")
-    file = RuleFile(path, text, table)
-    if not file.language:
-        raise RuleError("the rule has no language", where=file.where("[rule]"), do='Add language = "eql" to [rule].')
-    return file
+    return RuleFile(path, text, table)
+
+
+def _from_json(path: str, data: bytes) -> RuleFile:
+    try:
+        table = json.loads(data)
+        json.dumps(table, ensure_ascii=False).encode()  # no lone surrogates
+    except (ValueError, RecursionError) as error:
+        raise RuleError(f"broken JSON: {error}", where=path) from error
+    if not isinstance(table, dict):
+        raise RuleError("the rule is no object", where=path)
+    return RuleFile(path, "", table)
 
 
 def _text(value: Any) -> str:

@@ -217,12 +217,29 @@ def test_rules_check_prints_one_object_a_rule(tmp_path: Path, monkeypatch: pytes
     assert result.exit_code == 0
     assert result.stdout.splitlines()[0] == (
         '{"path":"r/connect.toml","rule_id":"connect-4444","name":"Connection to port 4444","language":"eql",'
-        '"ok":true,"error":null,"fields":["destination.port","event.action"],"unavailable":[]}'
+        '"ok":true,"error":null,"fields":["destination.port","event.action"],"unavailable":[],'
+        '"can_fire":true,"reason":null,"warnings":[]}'
     )
-    assert objects(result)[2]["unavailable"] == ["file.path"]
+    why = "it needs `file.path`, which no event here has"
+    odd = objects(result)[2]
+    assert (odd["unavailable"], odd["can_fire"], odd["reason"]) == (["file.path"], False, why)
     table = run("rules", "check", "r")
     assert "file.path" in table.stdout
-    assert table.stderr == "3 rules, 0 wrong\n"
+    assert table.stderr == (
+        f"r/odd.toml: it cannot fire: {why}\n3 rules: 2 ok, 1 never fires, 0 idle, 0 not run, 0 wrong\n"
+    )
+
+
+def test_broken_rules_are_left_out_only_if_asked(case: Path) -> None:
+    write_rules(case.parent / "r", RULES | {"bad.toml": rule("bad", "process where")})
+    refused = run("replay", case, "--rules", case.parent / "r")
+    assert refused.exit_code == ExitCode.USAGE
+    assert "bad.toml:9" in refused.stderr
+    found = run("replay", case, "--rules", case.parent / "r", "--skip-broken", "--format", "ndjson")
+    assert found.exit_code == ExitCode.OK
+    assert found.stderr.startswith("left out: ")
+    assert "bad.toml:9" in found.stderr
+    assert objects(found)[-1]["digest"] == objects(run("replay", case, "--format", "ndjson"))[-1]["digest"]
 
 
 def test_every_starter_rule_is_right() -> None:

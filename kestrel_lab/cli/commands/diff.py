@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from kestrel_lab.cli import output
-from kestrel_lab.cli.options import RECORDING, format_option, rules_option
+from kestrel_lab.cli.options import RECORDING, format_option, rules_option, skip_broken_option
 from kestrel_lab.schema.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 @click.argument("recording", type=RECORDING)
 @click.argument("other", type=RECORDING, required=False)
 @rules_option("Compare the live alerts with these rules, replayed; repeatable.  [default: the pack that ran live]")
+@skip_broken_option
 @format_option()
-def command(recording: Path, other: Path | None, rules: tuple[Path, ...], fmt: output.Format) -> int:
+def command(recording: Path, other: Path | None, rules: tuple[Path, ...], skip_broken: bool, fmt: output.Format) -> int:
     """Compare live alerts with a replay, or two recordings.
 
     Every difference is missing, extra or changed, and carries its cause: a rule edited, the engine's lag, a damaged
@@ -36,14 +37,14 @@ def command(recording: Path, other: Path | None, rules: tuple[Path, ...], fmt: o
     if other is not None and rules:
         raise click.UsageError("give a second recording or --rules, not both.")
     from kestrel_lab.cli.differences import show
-    from kestrel_lab.engine import load_pack
+    from kestrel_lab.cli.inputs import load_rules
     from kestrel_lab.recording import open_recording
     from kestrel_lab.session import diff_recordings, diff_rules
 
     if other is not None:
         found = diff_recordings(open_recording(recording), open_recording(other))
     else:
-        found = diff_rules(open_recording(recording), load_pack(rules) if rules else None)
+        found = diff_rules(open_recording(recording), load_rules(rules, skip_broken=skip_broken) if rules else None)
     show(found, fmt)
     return _exit_code(found)
 

@@ -14,7 +14,7 @@ import click
 
 from kestrel_lab.cli import ledger, output, units, when
 from kestrel_lab.cli.alerts import line
-from kestrel_lab.cli.options import format_option, rules_option, workers_option
+from kestrel_lab.cli.options import format_option, rules_option, skip_broken_option, workers_option
 from kestrel_lab.cli.status import StatusLine
 from kestrel_lab.schema.errors import ExitCode
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     help="The recording to make, a folder that does not exist yet.  [default: ./kestrel-TIME.krec]",
 )
 @rules_option("A rule, or a folder of rules, to run beside it; repeatable.  [default: the starter pack]")
+@skip_broken_option
 @click.option("--no-rules", is_flag=True, help="Only record; run no rules.")
 @click.option(
     "--alerts",
@@ -61,6 +62,7 @@ def command(
     argv: tuple[str, ...],
     out: Path | None,
     rules: tuple[Path, ...],
+    skip_broken: bool,
     no_rules: bool,
     alerts: Path | None,
     duration: float | None,
@@ -87,12 +89,12 @@ def command(
     if no_rules and (rules or only_needed):
         raise click.UsageError("--no-rules leaves nothing for --rules and --only-needed to work on.")
     from kestrel_lab.capture import CaptureConfig
-    from kestrel_lab.engine import load_pack
+    from kestrel_lab.cli.inputs import load_rules
     from kestrel_lab.schema.resources import resource
     from kestrel_lab.session import DEFAULT_MAX_LAG_S, Stop, record
     from kestrel_lab.session.signals import stop_on_signals
 
-    pack = None if no_rules else load_pack(rules or (resource("rules"),))
+    pack = None if no_rules else load_rules(rules or (resource("rules"),), skip_broken=skip_broken)
     out = out or Path(time.strftime("kestrel-%Y%m%d-%H%M%S.krec"))
     stop = Stop()
     # Signals are held until the path is printed: an impatient Ctrl-C must not hide where the recording is.

@@ -9,11 +9,19 @@ from typing import TYPE_CHECKING
 import click
 
 from kestrel_lab.cli import alerts, output, units
-from kestrel_lab.cli.options import RECORDING, format_option, range_options, rules_option, workers_option
+from kestrel_lab.cli.options import (
+    RECORDING,
+    format_option,
+    range_options,
+    rules_option,
+    skip_broken_option,
+    workers_option,
+)
 from kestrel_lab.cli.when import Place
 from kestrel_lab.schema.errors import DivergedError, ExitCode
 
 if TYPE_CHECKING:
+    from kestrel_lab.engine import Pack
     from kestrel_lab.recording import Recording
     from kestrel_lab.schema.alert import Mode
     from kestrel_lab.session import Proof, Replay
@@ -22,6 +30,7 @@ if TYPE_CHECKING:
 @click.command("replay")
 @click.argument("recording", type=RECORDING)
 @rules_option("A rule, or a folder of rules; repeatable.  [default: the pack inside the recording]")
+@skip_broken_option
 @click.option(
     "--mode",
     type=click.Choice(["deterministic", "live"]),
@@ -37,6 +46,7 @@ if TYPE_CHECKING:
 def command(
     recording: Path,
     rules: tuple[Path, ...],
+    skip_broken: bool,
     mode: Mode,
     start: Place | None,
     stop: Place | None,
@@ -63,17 +73,18 @@ def command(
         raise click.UsageError("--prove runs every configuration itself, over the whole recording.")
     if as_live and (rules or start or stop):
         raise click.UsageError("--as-live takes rules and range from the recording.")
+    from kestrel_lab.cli.inputs import alert_window, pack_for
     from kestrel_lab.recording import open_recording
 
     source = open_recording(recording)
+
     if prove:
-        return _prove(source, rules, fmt)
+        return _prove(source, pack_for(source, rules, skip_broken=skip_broken), fmt)
     if as_live:
         return _as_live(source, mode, workers, fmt)
-    from kestrel_lab.cli.inputs import alert_window, pack_for
     from kestrel_lab.session import replay
 
-    pack = pack_for(source, rules)
+    pack = pack_for(source, rules, skip_broken=skip_broken)
     window = alert_window(source, start, stop)
     found = replay(source, pack, mode=mode, workers=workers, **window)
     _show(found, mode, fmt)
@@ -99,11 +110,10 @@ def _as_live(source: Recording, mode: Mode, workers: int, fmt: output.Format) ->
     return ExitCode.OK
 
 
-def _prove(source: Recording, rules: tuple[Path, ...], fmt: output.Format) -> int:
-    from kestrel_lab.cli.inputs import pack_for
+def _prove(source: Recording, pack: Pack, fmt: output.Format) -> int:
     from kestrel_lab.session import prove
 
-    proof = prove(source, pack_for(source, rules))
+    proof = prove(source, pack)
     _show_proof(proof, fmt)
     output.note_damage(proof.damage)
     proof.check()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +35,10 @@ def check(paths: tuple[Path, ...], fmt: output.Format) -> int:
     """Compile every rule of PATH, files or folders, and say what is wrong.
 
     An error names file, line and column. A rule in a language that the engine does not run is listed and is no error.
-    `unavailable` are fields that no event the rule looks at can have. Exit code 2 if any rule is wrong.
+    `unavailable` are fields that no event the rule looks at can have; a rule that needs one of them, or a category that
+    no event here is of, can never fire, and the reason is said. Exit code 2 if any rule is wrong.
+
+    PATH may also be a list of rules: a JSON array (.json) or an object a line (.ndjson).
 
     \b
     Examples:
@@ -62,21 +66,33 @@ def check_json(found: RuleCheck) -> dict[str, Any]:
         "ok": found.ok,
         "error": found.error.render() if found.error else None,
         "fields": list(found.fields),
-        "unavailable": list(found.unavailable),
+        "unavailable": list(found.reach.unavailable),
+        "can_fire": found.ok and not found.inactive and not found.reach.never,
+        "reason": found.inactive or found.reach.never or None,
+        "warnings": list(found.warnings),
     }
 
 
 def _show(checks: list[RuleCheck]) -> None:
-    rows = [(_state(c), c.path, c.rule_id, c.language, c.name, " ".join(c.unavailable)) for c in checks]
+    rows = [(_state(c), c.path, c.rule_id, c.language, c.name, " ".join(c.reach.unavailable)) for c in checks]
     output.table(("state", "file", "rule", "language", "name", "unavailable fields"), rows)
     for found in checks:
         if found.error is not None:
             output.note(f"error: {found.error.render()}")
-    wrong = sum(not found.ok for found in checks)
-    output.note(f"{len(checks)} rules, {wrong} wrong")
+        elif why := found.inactive or found.reach.never:
+            output.note(f"{found.path}: it cannot fire: {why}")
+        for warning in found.warnings:
+            output.note(f"{found.path}: warning: {warning}")
+    counts = Counter(map(_state, checks))
+    said = ", ".join(f"{counts[state]} {state}" for state in ("ok", "never fires", "idle", "not run", "wrong"))
+    output.note(f"{len(checks)} rules: {said}")
 
 
 def _state(found: RuleCheck) -> str:
     if not found.ok:
         return "wrong"
-    return "ok" if found.rule is not None else "not run"
+    if not found.supported:
+        return "not run"
+    if found.inactive:
+        return "idle"
+    return "never fires" if found.reach.never else "ok"

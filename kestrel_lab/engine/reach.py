@@ -1,0 +1,111 @@
+"""What a rule reads that no event here has, and whether it can fire at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+
+from kestrel_lab.eql import Program, Stage
+from kestrel_lab.eql.interest import actions_of
+from kestrel_lab.eql.ir import field_of, leaves
+from kestrel_lab.schema.actions import BY_CODE, TABLES, tables_holding
+from kestrel_lab.schema.fields import BY_FIELD_NAME
+from kestrel_lab.schema.types import Field, Row
+
+#: The values of event.category that ECS defines.
+CATEGORIES = (
+    "api", "authentication", "configuration", "database", "driver", "email", "file", "host", "iam",
+    "intrusion_detection", "library", "malware", "network", "package", "process", "registry", "session", "threat",
+    "vulnerability", "web",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """What of a rule the events here can reach.
+
+    Attributes:
+        unavailable: fields it reads that no event it looks at can have.
+        never: why it can never fire, empty if it might.
+        warnings: what is probably a mistake.
+    """
+
+    unavailable: tuple[str, ...] = ()
+    never: str = ""
+    warnings: tuple[str, ...] = ()
+
+
+def reach_of(program: Program) -> Reach:
+    """Return what the events of this recorder can reach of a program."""
+    stages = program.distinct_stages
+    unavailable = {name for stage in stages for name in _unavailable(stage)}
+    unavailable |= {name for name in program.fields if not BY_FIELD_NAME[name].tables}
+    required = [stage for stage in program.stages if not stage.missing]
+    never = next((why for stage in required if (why := _never(stage, program))), "")
+    warnings = dict.fromkeys(w for stage in stages for w in _category_warning(stage.category))
+    return Reach(tuple(sorted(unavailable)), never, tuple(warnings))
+
+
+def _reads(stage: Stage) -> set[str]:
+    return {name for leaf in leaves(stage.expr) if (name := field_of(leaf)) is not None}
+
+
+def _unavailable(stage: Stage) -> set[str]:
+    """Return the fields of a stage that no event of its category has; of a category without events, that none has."""
+    tables = set(tables_holding(stage.category) or TABLES)
+    joined = {name for name in stage.by if name is not None}
+    return {name for name in _reads(stage) | joined if not tables & set(BY_FIELD_NAME[name].tables)}
+
+
+def _never(stage: Stage, program: Program) -> str:
+    """Return why no event can satisfy a stage, empty if one might.
+
+    It holds back: what is said to be impossible is so whatever the values, since a field without a source is missing
+    in every event.
+    """
+    item = "" if program.kind == "event" else f" (item {program.stages.index(stage) + 1})"
+    if stage.category is not None and not tables_holding(stage.category):
+        return f"no event here is of category `{stage.category}`{item}"
+    if not stage.actions:
+        return _impossible(stage) + item
+    missing = [name for name in _needed_keys(stage) if not _tables(stage) & set(BY_FIELD_NAME[name].tables)]
+    if missing:
+        return f"it joins by {_listed(missing)}, which no event here has{item}"
+    return ""
+
+
+def _impossible(stage: Stage) -> str:
+    absent = sorted(_reads(stage) & _unavailable(stage))
+    if not _possible(stage, absent):
+        return "no event here has the category, action and type it asks for"
+    blamed = [name for name in absent if _possible(stage, [name])] or absent
+    return f"it needs {_listed(blamed)}, which no event here has"
+
+
+def _possible(stage: Stage, given: Iterable[str]) -> bool:
+    """Return whether an event might satisfy a stage if events had these fields too."""
+    there = {name: replace(BY_FIELD_NAME[name], tables=TABLES, source=Row(name)) for name in given}
+    known: Mapping[str, Field] = {**BY_FIELD_NAME, **there}
+    return bool(actions_of(stage.category, stage.expr, known))
+
+
+def _needed_keys(stage: Stage) -> list[str]:
+    """Return the fields it joins by where null joins nothing."""
+    optional = stage.by_optional or (False,) * len(stage.by)
+    return [name for name, null in zip(stage.by, optional, strict=True) if name is not None and not null]
+
+
+def _tables(stage: Stage) -> set[str]:
+    return {BY_CODE[code].table for code in stage.actions}
+
+
+def _category_warning(category: str | None) -> list[str]:
+    if category is None or category in CATEGORIES or tables_holding(category):
+        return []
+    near = get_close_matches(category, CATEGORIES, 1)
+    return [f"`{category}` is no event category of ECS" + (f"; did you mean `{near[0]}`?" if near else "")]
+
+
+def _listed(names: Iterable[str]) -> str:
+    return " and ".join(f"`{name}`" for name in names)

@@ -1,0 +1,92 @@
+"""Whether a rule can fire here: what is called impossible must be so on every event, whatever its values."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from kestrel_lab.engine import pack_from_files
+from kestrel_lab.engine.reach import reach_of
+from kestrel_lab.eql import compile_query
+from tests.engine.support import QUERIES, random_events, run, toml
+from tests.support.epochs import source
+
+NO_SUCH = "no event here has the category, action and type it asks for"
+
+
+@pytest.mark.parametrize(
+    ("query", "never", "unavailable"),
+    [
+        ('process where user.name == "root"', "it needs `user.name`, which no event here has", ["user.name"]),
+        ('process where user.name == "root" or process.pid == 1', "", ["user.name"]),
+        ('process where user.name != "root"', "", ["user.name"]),
+        ("process where not user.name like~ ()".replace("()", '("x")'), "", ["user.name"]),
+        ("process where user.name == null", "", ["user.name"]),
+        ("process where process.parent.interactive", "it needs `process.parent.interactive`, which no event here has",
+         ["process.parent.interactive"]),
+        ("process where file.path == \"/x\"", "it needs `file.path`, which no event here has", ["file.path"]),
+        ("iam where true", "no event here is of category `iam`", []),
+        ('iam where user.name == "root" and process.name == "sh"', "no event here is of category `iam`", ["user.name"]),
+        ('any where event.category == "iam"', NO_SUCH, []),
+        ('process where event.action == "uid_change"', NO_SUCH, []),
+        ('process where event.action == "uid_change" and user.name == "x"',
+         NO_SUCH, ["user.name"]),
+        ('any where host.ip == "10.0.0.1" and cidrMatch(dns.resolved_ip, "10.0.0.0/8")',
+         "it needs `dns.resolved_ip` and `host.ip`, which no event here has", ["dns.resolved_ip", "host.ip"]),
+        ('sequence by process.pid [process where true] [file where user.name == "x"]',
+         "it needs `user.name`, which no event here has (item 2)", ["user.name"]),
+        ("sequence by user.name [process where true] [file where true]",
+         "it joins by `user.name`, which no event here has (item 1)", ["user.name"]),
+        ("sequence by ?user.name [process where true] [file where true]", "", ["user.name"]),
+        ('sequence [process where true] [file where true] until [file where user.name == "x"]', "", ["user.name"]),
+        ("sequence by file.path [any where true] [file where true]", "", []),
+        ('sequence by file.path [any where event.category == "process"] [file where true]',
+         "it joins by `file.path`, which no event here has (item 1)", []),
+    ],
+)  # fmt: skip
+def test_why_a_rule_can_never_fire(query: str, never: str, unavailable: list[str]) -> None:
+    found = reach_of(compile_query(query))
+    assert (found.never, list(found.unavailable)) == (never, unavailable)
+
+
+def test_every_query_that_answers_is_reachable() -> None:
+    assert not any(reach_of(compile_query(query)).never for query in QUERIES.values())
+
+
+_LEAVES = st.sampled_from([
+    'user.name == "a"', 'user.name != "a"', "user.name == null", "user.name != null", 'process.name == "bash"',
+    'file.path like "/tmp/*"', 'not file.path like "/tmp/*"', 'event.action == "exec"', 'event.action != "exec"',
+    'event.type == "end"', "process.interactive", "process.pid > 3", 'host.ip == "::1"', "true", "false",
+])  # fmt: skip
+_CONDITIONS = st.recursive(
+    _LEAVES,
+    lambda inner: st.one_of(
+        st.tuples(inner, st.sampled_from(["and", "or"]), inner).map(lambda t: f"({t[0]} {t[1]} {t[2]})"),
+        inner.map(lambda c: f"not ({c})"),
+    ),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.sampled_from(["process", "file", "network", "any", "iam"]), _CONDITIONS, st.integers(0, 3))
+def test_a_rule_that_can_never_fire_does_not(category: str, condition: str, seed: int) -> None:
+    query = f"{category} where {condition}"
+    if reach_of(compile_query(query)).never:
+        pack = pack_from_files({"x.toml": toml("x", query)})
+        assert run(pack, source(random_events(seed))) == []
+
+
+@pytest.mark.parametrize(
+    ("category", "warning"),
+    [
+        ("proces", "`proces` is no event category of ECS; did you mean `process`?"),
+        ("xyzzy", "`xyzzy` is no event category of ECS"),
+        ("iam", None),
+        ("process", None),
+        ("any", None),
+    ],
+)
+def test_a_misspelt_category_is_pointed_out(category: str, warning: str | None) -> None:
+    assert reach_of(compile_query(f"{category} where true")).warnings == ((warning,) if warning else ())
