@@ -15,7 +15,8 @@ import numpy as np
 
 from kestrel_lab.schema.build import ArrayRows, GrowingSegment
 from kestrel_lab.schema.epoch import MAX_ROWS, Array, Epoch, Rows, Segment
-from kestrel_lab.schema.fields import ENTITY_COLUMNS, columns_of
+from kestrel_lab.schema.fields import ENTITY_COLUMNS
+from kestrel_lab.schema.schema import BUILTIN
 from kestrel_lab.schema.types import Physical
 
 #: where the recorder ends a segment
@@ -47,7 +48,7 @@ def _merged(group: Sequence[Epoch], start: int, factor: int) -> Epoch:
     for name in dict.fromkeys(t for e in group for t in e.tables):
         parts = [e.tables[name] for e in group if name in e.tables]
         columns, valid = {}, {}
-        for column in columns_of(name):
+        for column in BUILTIN.columns_of(name):
             columns[column.name] = np.concatenate([p.column(column.name) for p in parts])
             if column.nullable:
                 masks = [(p.valid(column.name), len(p)) for p in parts]
@@ -114,7 +115,7 @@ class _Tile:
 
     def _rows(self, table: str, old: Rows) -> Rows:
         columns, valid = {}, {}
-        for column in columns_of(table):
+        for column in BUILTIN.columns_of(table):
             values = old.column(column.name)
             if column.physical is Physical.CODE:
                 values = self._code_map(f"{table}:{column.name}")[values]

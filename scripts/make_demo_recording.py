@@ -26,7 +26,8 @@ from kestrel_lab.recording import Recording, RecordingWriter, open_recording, pa
 from kestrel_lab.schema.alert import alert_digest
 from kestrel_lab.schema.build import ArrayRows, GrowingSegment
 from kestrel_lab.schema.epoch import Array, Epoch, Rows, Segment
-from kestrel_lab.schema.fields import ENTITY_COLUMNS, columns_of
+from kestrel_lab.schema.fields import ENTITY_COLUMNS
+from kestrel_lab.schema.schema import BUILTIN
 from kestrel_lab.schema.types import Physical
 from kestrel_lab.session import replay_as_live
 
@@ -62,7 +63,7 @@ class Pruner:
     def _rows(self, table: str, rows: Rows) -> Rows:
         columns: dict[str, Array] = {}
         valid: dict[str, Any] = {}
-        for column in columns_of(table):
+        for column in BUILTIN.columns_of(table):
             values = rows.column(column.name)
             if column.physical is Physical.CODE:
                 values = self._codes(f"{table}:{column.name}", values)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from kestrel_lab.schema.epoch import SourceInfo
 from kestrel_lab.schema.errors import UsageError
-from kestrel_lab.schema.lock import fingerprint
+from kestrel_lab.schema.schema import BUILTIN
 
 
 def boot_id() -> bytes:
@@ -27,7 +27,7 @@ def source_info() -> SourceInfo:
     if machine:
         host["host.id"] = machine
     extra = {"kernel": os.uname().release, "machine": platform.machine()}
-    return SourceInfo(uuid.uuid4().hex, host, fingerprint(), boot_id().hex(), extra)
+    return SourceInfo(uuid.uuid4().hex, host, BUILTIN, boot_id().hex(), extra)
 
 
 def cgroup2_mounts() -> list[Path]:

@@ -19,8 +19,8 @@ from kestrel_lab.capture.offsets import Offsets, resolve_offsets
 from kestrel_lab.capture.order import Order
 from kestrel_lab.capture.program import HOOKS, Counts, Program
 from kestrel_lab.capture.start_state import read_start_state
-from kestrel_lab.schema.actions import ACTIONS
 from kestrel_lab.schema.epoch import Epoch, Gap, Ledger, SourceInfo
+from kestrel_lab.schema.schema import BUILTIN
 
 BUSY_POLL_S = 0.02
 IDLE_POLL_S = 0.05
@@ -28,7 +28,7 @@ IDLE_POLL_S = 0.05
 HASTE = 0.25
 RECURSION_CHECK_NS = 1_000_000_000
 #: what no filter may take away: identities rest on them
-ALWAYS = frozenset(a.code for a in ACTIONS if a.table == "process")
+ALWAYS = frozenset(a.code for a in BUILTIN.actions if a.table == "process")
 _END_OF_TIME = 2**63
 
 _HOOK_ACTIONS = {
@@ -41,7 +41,7 @@ _HOOK_ACTIONS = {
 
 def hooks_for(actions: frozenset[int]) -> frozenset[str]:
     """Return the hooks that these action codes need; a hook that none needs stays off and costs nothing."""
-    words = {(a.table, a.name) for a in ACTIONS if a.code in actions}
+    words = {(a.table, a.name) for a in BUILTIN.actions if a.code in actions}
     return frozenset(h for h in HOOKS if h not in _HOOK_ACTIONS or _HOOK_ACTIONS[h] & words)
 
 
@@ -130,7 +130,7 @@ class LiveSource:
 
     def set_actions(self, actions: frozenset[int] | None) -> None:
         """Capture these action codes (None: all) from now on; fork, exec and end always are."""
-        wanted = frozenset(a.code for a in ACTIONS) if actions is None else actions | ALWAYS
+        wanted = frozenset(a.code for a in BUILTIN.actions) if actions is None else actions | ALWAYS
         bits = sum(1 << code for code in wanted)
         self._program.configure(bits, *self._scope, os.getpid())
         self._program.attach(hooks_for(wanted))

@@ -14,9 +14,9 @@ import numpy.typing as npt
 
 from kestrel_lab.capture.intern import group, masked
 from kestrel_lab.capture.ring import Records
-from kestrel_lab.schema.actions import action_code
 from kestrel_lab.schema.build import GrowingSegment
 from kestrel_lab.schema.fields import FLAG_RELATIVE_PATH
+from kestrel_lab.schema.schema import BUILTIN
 
 Array = npt.NDArray[Any]
 Columns = dict[str, Array]
@@ -24,9 +24,11 @@ Valid = dict[str, npt.NDArray[np.bool_]]
 #: records of one ring, and the rows of the table they go to
 Part = tuple[Records, npt.NDArray[np.intp]]
 
-FORK, EXEC, END = (action_code("process", name) for name in ("fork", "exec", "end"))
-CREATION, OPEN = (action_code("file", name) for name in ("creation", "open"))
-ATTEMPT, RESULT, ACCEPT = (action_code("network", f"connection_{name}") for name in ("attempted", "result", "accepted"))
+FORK, EXEC, END = (BUILTIN.action_code("process", name) for name in ("fork", "exec", "end"))
+CREATION, OPEN = (BUILTIN.action_code("file", name) for name in ("creation", "open"))
+ATTEMPT, RESULT, ACCEPT = (
+    BUILTIN.action_code("network", f"connection_{name}") for name in ("attempted", "result", "accepted")
+)
 _UNKNOWN_RET = 1
 
 

@@ -12,9 +12,9 @@ import numpy.typing as npt
 
 from kestrel_lab.cli import output, units
 from kestrel_lab.schema.access import Coded, Numbers, Text, python_values, resolve
-from kestrel_lab.schema.actions import BY_CODE, Action
+from kestrel_lab.schema.actions import Action
 from kestrel_lab.schema.epoch import Array, Epoch, Rows, SourceInfo
-from kestrel_lab.schema.fields import FIELDS
+from kestrel_lab.schema.schema import Schema
 from kestrel_lab.schema.values import to_json
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ def _objects(info: SourceInfo, batch: Batch, table: str, rows: npt.NDArray[np.in
         [f'"@timestamp":"{time}Z"' for time in wall.tolist()],
         [f'"kestrel.ts_boot_ns":{time}' for time in boot.tolist()],
     ]
-    for field in FIELDS:
+    for field in info.schema.fields.values():
         if table in field.tables and field.name not in _RAW:
             columns.append(_members(field.name, resolve(info, batch.epoch, table, field.name, rows)))
     return ["{" + ",".join(filter(None, cells)) + "}" for cells in zip(*columns, strict=True)]
@@ -210,10 +210,10 @@ def _cell(value: object) -> str:
     return output.printable(value) if isinstance(value, bytes) else str(value)
 
 
-def count_actions(epochs: Iterable[Epoch]) -> list[tuple[Action, int]]:
+def count_actions(schema: Schema, epochs: Iterable[Epoch]) -> list[tuple[Action, int]]:
     """Return how many events of each action there are, in code order; actions without any are left out."""
     counts = np.zeros(256, np.int64)
     for epoch in epochs:
         for data in epoch.tables.values():
             counts += np.bincount(data.column("action"), minlength=256)
-    return [(BY_CODE[code], int(counts[code])) for code in np.flatnonzero(counts).tolist()]
+    return [(schema.action(code), int(counts[code])) for code in np.flatnonzero(counts).tolist()]

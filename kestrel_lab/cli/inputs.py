@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypedDict
 from kestrel_lab.cli import output
 from kestrel_lab.cli.when import Place
 from kestrel_lab.schema.errors import UsageError
+from kestrel_lab.schema.schema import BUILTIN, Schema
 
 if TYPE_CHECKING:
     from kestrel_lab.cli.events import Range
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from kestrel_lab.schema.epoch import Epoch
 
 
-def load_rules(paths: Sequence[Path], *, skip_broken: bool = False) -> Pack:
+def load_rules(paths: Sequence[Path], schema: Schema = BUILTIN, *, skip_broken: bool = False) -> Pack:
     """Return the pack of some paths; what is left out because it is wrong is told on stderr.
 
     Raises:
@@ -26,7 +27,7 @@ def load_rules(paths: Sequence[Path], *, skip_broken: bool = False) -> Pack:
     """
     from kestrel_lab.engine import load_pack
 
-    pack = load_pack(paths, skip_broken=skip_broken)
+    pack = load_pack(paths, schema=schema, skip_broken=skip_broken)
     for error in pack.broken:
         output.note(f"left out: {error.render()}")
     return pack
@@ -41,7 +42,9 @@ def pack_for(recording: Recording, rules: Sequence[Path], *, skip_broken: bool =
     """
     from kestrel_lab.session import recorded_pack
 
-    return load_rules(rules, skip_broken=skip_broken) if rules else recorded_pack(recording)
+    if not rules:
+        return recorded_pack(recording)
+    return load_rules(rules, recording.info.schema, skip_broken=skip_broken)
 
 
 def event_range(recording: Recording, start: Place | None, stop: Place | None) -> Range:

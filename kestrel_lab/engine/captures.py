@@ -10,7 +10,7 @@ import numpy as np
 
 from kestrel_lab.schema.access import Coded, Numbers, python_values, resolve
 from kestrel_lab.schema.epoch import Array, Epoch, SourceInfo
-from kestrel_lab.schema.fields import BY_FIELD_NAME
+from kestrel_lab.schema.schema import Schema
 from kestrel_lab.schema.values import Value
 
 #: What an alert shows of each event where the rule does not say.
@@ -31,9 +31,9 @@ DEFAULT = (
 Capture = Mapping[str, Value]
 
 
-def captured_fields(captures: Sequence[str], table: str) -> tuple[str, ...]:
+def captured_fields(captures: Sequence[str], table: str, schema: Schema) -> tuple[str, ...]:
     """Return the fields to capture from an event of a table: those named (or the default set) that it can have."""
-    return tuple(name for name in captures or DEFAULT if table in BY_FIELD_NAME[name].tables)
+    return tuple(name for name in captures or DEFAULT if table in schema.fields[name].tables)
 
 
 @dataclass(frozen=True, slots=True)

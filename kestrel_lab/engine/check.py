@@ -17,6 +17,7 @@ from kestrel_lab.engine.rulecompile import compile_rule
 from kestrel_lab.engine.rulefile import MAX_BYTES, RuleFile, parse
 from kestrel_lab.engine.settings import Override
 from kestrel_lab.schema.errors import RuleError
+from kestrel_lab.schema.schema import Schema
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,20 +68,20 @@ class _Found:
     file: RuleFile
 
 
-def check_layers(layers: Sequence[Layer], limits: Limits, *, idle: bool = True) -> list[RuleCheck]:
+def check_layers(layers: Sequence[Layer], limits: Limits, schema: Schema, *, idle: bool = True) -> list[RuleCheck]:
     """Return what is to be said of each rule, in the order of layers and names; nothing about a rule is fatal.
 
     Args:
         idle: compile rules that do not run, too.
     """
-    return _Checker(layers, limits, idle).run()
+    return _Checker(layers, limits, schema, idle).run()
 
 
 class _Checker:
     """The state of a check: for each rule id the file that has it."""
 
-    def __init__(self, layers: Sequence[Layer], limits: Limits, idle: bool) -> None:
-        self._layers, self._limits, self._idle = layers, limits, idle
+    def __init__(self, layers: Sequence[Layer], limits: Limits, schema: Schema, idle: bool) -> None:
+        self._layers, self._limits, self._schema, self._idle = layers, limits, schema, idle
         self._first: dict[tuple[int, str], _Found] = {}
         self._winner: dict[str, _Found] = {}
 
@@ -119,10 +120,10 @@ class _Checker:
                 said = replace(said, severity=override.severity)
             names = _attach(found.name, file, language, where)
             file = replace(file, attached={other: where.files[key] for other, key in names.items()})
-            rule = compile_rule(file, language, self._limits)
+            rule = compile_rule(file, language, self._limits, self._schema)
         except RuleError as error:
             return replace(said, ok=False, error=error)
-        reach = reach_of(rule.program)
+        reach = reach_of(rule.program, self._schema)
         return replace(
             said, fields=tuple(sorted(rule.program.fields)), reach=reach, rule=rule, attached=tuple(names.values()),
             warnings=(*reach.warnings, *_ignored(file)),

@@ -19,9 +19,10 @@ from kestrel_lab.engine.rule import Rule
 from kestrel_lab.engine.wasm.values import Memory, store_column, store_numbers
 from kestrel_lab.eql import Slot, TextTest
 from kestrel_lab.schema.abi import ROW_BYTES, SLOT_BYTES, SlotKind
-from kestrel_lab.schema.access import Coded, Numbers, dictionary_key, resolve
+from kestrel_lab.schema.access import Coded, Numbers, resolve
 from kestrel_lab.schema.epoch import Array, Epoch, SourceInfo
 from kestrel_lab.schema.errors import LimitError
+from kestrel_lab.schema.schema import Schema
 
 WINDOW_ROWS = 16_384
 _MAX_CAPACITY = 65_536
@@ -65,8 +66,8 @@ class ColumnMemory:
         LimitError: if the pack needs more memory than there is.
     """
 
-    def __init__(self, memory: Memory, rules: Sequence[Rule], plans: Mapping[str, TablePlan]) -> None:
-        self._memory, self._next = memory, _RESERVED
+    def __init__(self, memory: Memory, rules: Sequence[Rule], plans: Mapping[str, TablePlan], schema: Schema) -> None:
+        self._memory, self._next, self._schema = memory, _RESERVED, schema
         self.window_rows = WINDOW_ROWS
         self._data_bytes = _WIDEST * self.window_rows
         self._column_bytes = self._data_bytes + self.window_rows  # a byte a row for validity
@@ -77,7 +78,7 @@ class ColumnMemory:
         frames = {(p.table, s.rule): len(rules[s.rule].module.slots) for p in plans.values() for s in p.stages}
         self._frames = {which: self._reserve(slots * SLOT_BYTES) for which, slots in frames.items()}
         self.classes: dict[str, Classes] = {}
-        self._place_tables(tests_by_dictionary(rules, list(plans.values())))
+        self._place_tables(tests_by_dictionary(rules, list(plans.values()), schema))
         for plan in plans.values():
             for rule in dict.fromkeys(stage.rule for stage in plan.stages):
                 self._write_frame(plan, rule, rules[rule].module.slots)
@@ -88,7 +89,7 @@ class ColumnMemory:
 
     def classes_of(self, table: str, field: str) -> Classes:
         """Return the classes of a field's values."""
-        return self.classes[dictionary_key(table, field)]
+        return self.classes[self._schema.dictionary_key(table, field)]
 
     def put_rows(self, positions: Array) -> None:
         """Write the list of rows of the next call."""
@@ -112,7 +113,7 @@ class ColumnMemory:
             at = self._arena + number * self._column_bytes
             found = window.resolve(slot.field, rows)
             if isinstance(found, Coded):
-                key = dictionary_key(plan.table, slot.field)
+                key = self._schema.dictionary_key(plan.table, slot.field)
                 strings.append((key, at, self.classes[key].of(found)))
             else:
                 store_numbers(self._memory, at, at + self._data_bytes, slot.kind, found)
@@ -148,7 +149,9 @@ class ColumnMemory:
         frame = np.zeros((len(slots), 2), "<u4")
         for number, slot in enumerate(slots):
             if slot.test is not None:
-                frame[number, 0] = self._tests[dictionary_key(plan.table, slot.field), key_of_test(slot.test)]
+                frame[number, 0] = self._tests[
+                    self._schema.dictionary_key(plan.table, slot.field), key_of_test(slot.test)
+                ]
             elif slot in plan.columns:
                 at = self._arena + plan.columns.index(slot) * self._column_bytes
                 frame[number] = at, 0 if slot.kind is SlotKind.CLASS else at + self._data_bytes

@@ -16,7 +16,6 @@ import numpy as np
 
 from kestrel_lab.schema.access import Coded, lookup, resolve
 from kestrel_lab.schema.epoch import Array, Epoch, SourceInfo
-from kestrel_lab.schema.fields import BY_FIELD_NAME
 from kestrel_lab.schema.types import EqlType
 from kestrel_lab.schema.values import Value
 
@@ -123,7 +122,7 @@ def _choices(
     """Return the distinct sets of encoded values of one field, and each row's index into them."""
     if field is None:
         return [(b"n",) if optional else ()], np.zeros(len(rows), np.int64)
-    kind = BY_FIELD_NAME[field].type
+    kind = info.schema.fields[field].type
     found = resolve(info, epoch, table, field, rows)
     values: list[Value]
     if isinstance(found, Coded):

@@ -9,6 +9,7 @@ from kestrel_lab.engine.limits import Limits
 from kestrel_lab.engine.rulefile import RuleFile
 from kestrel_lab.eql import Program, WasmModule, compile_query, lower_wasm
 from kestrel_lab.schema.errors import RuleError
+from kestrel_lab.schema.schema import Schema
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +26,13 @@ class Language:
 
     Attributes:
         code: the key of `[rule]` that holds the rule's text; it must be there and not empty.
-        compile: makes a rule of a file; raises RuleError.
+        compile: makes a rule of a file, against a schema; raises RuleError.
         attached: names of further files that the rule is made of, relative to its own, with forward slashes. The pack
             reads them into `RuleFile.attached` before it compiles the rule.
     """
 
     code: str
-    compile: Callable[[RuleFile, Limits], Compiled]
+    compile: Callable[[RuleFile, Limits, Schema], Compiled]
     attached: Callable[[RuleFile], tuple[str, ...]] = lambda _: ()
 
 
@@ -42,14 +43,14 @@ def language_of(file: RuleFile) -> Language | None:
     return found if file.table.get("type", name) == name else None
 
 
-def _compile_eql(file: RuleFile, limits: Limits) -> Compiled:
-    program = compile_query(file.table["query"], path=file.path, first_line=file.query_line())
+def _compile_eql(file: RuleFile, limits: Limits, schema: Schema) -> Compiled:
+    program = compile_query(file.table["query"], path=file.path, first_line=file.query_line(), schema=schema)
     if len(program.stages) > limits.pending_per_key + 1:
         raise RuleError(
             f"the sequence has {len(program.stages)} items, more than {limits.pending_per_key + 1}",
             where=file.where("query"),
         )
-    module = lower_wasm(program)
+    module = lower_wasm(program, schema.fields)
     worst = limits.worst(sum(module.cost_per_row), sum(module.cost_per_call))
     if worst > limits.fuel:
         raise RuleError(

@@ -15,9 +15,7 @@ from kestrel_lab.eql import Slot, Stage, TextTest
 from kestrel_lab.eql.ir import leaves
 from kestrel_lab.eql.slots import slots_of_leaf
 from kestrel_lab.schema.abi import SlotKind
-from kestrel_lab.schema.access import dictionary_key
-from kestrel_lab.schema.actions import TABLES, actions_of
-from kestrel_lab.schema.fields import BY_FIELD_NAME
+from kestrel_lab.schema.schema import Schema
 from kestrel_lab.schema.types import Constant
 
 #: A text test apart from its field: fields that share a dictionary share their tests.
@@ -60,29 +58,31 @@ class TablePlan:
     columns: tuple[Slot, ...]
 
 
-def plan_tables(rules: Sequence[Rule]) -> dict[str, TablePlan]:
+def plan_tables(rules: Sequence[Rule], schema: Schema) -> dict[str, TablePlan]:
     """Return the plan of each table that some rule looks at."""
-    plans = (_table_plan(table, rules) for table in TABLES)
+    plans = (_table_plan(table, rules, schema) for table in schema.tables)
     return {plan.table: plan for plan in plans if plan.stages}
 
 
-def tests_by_dictionary(rules: Sequence[Rule], plans: Sequence[TablePlan]) -> dict[str, tuple[TextTest, ...]]:
+def tests_by_dictionary(
+    rules: Sequence[Rule], plans: Sequence[TablePlan], schema: Schema
+) -> dict[str, tuple[TextTest, ...]]:
     """Return, by dictionary key, the distinct tests that rules put to its values (none where only presence counts)."""
     found: dict[str, dict[TestKey, TextTest]] = {}
     for plan in plans:
         used = dict.fromkeys(stage.rule for stage in plan.stages)
         for slot in (s for rule in used for s in rules[rule].module.slots):
             if slot.kind in (SlotKind.CLASS, SlotKind.TEST):
-                tests = found.setdefault(dictionary_key(plan.table, slot.field), {})
+                tests = found.setdefault(schema.dictionary_key(plan.table, slot.field), {})
                 if slot.test is not None:
                     tests.setdefault(key_of_test(slot.test), slot.test)
     return {key: tuple(tests.values()) for key, tests in found.items()}
 
 
-def _table_plan(table: str, rules: Sequence[Rule]) -> TablePlan:
-    codes = {a.code for a in actions_of(table)}
+def _table_plan(table: str, rules: Sequence[Rule], schema: Schema) -> TablePlan:
+    codes = {a.code for a in schema.actions_of(table)}
     stages = tuple(
-        _stage_plan(position, rule, number, stage, table, codes)
+        _stage_plan(position, rule, number, stage, table, codes, schema)
         for position, rule in enumerate(rules)
         for number, stage in enumerate(rule.program.all_stages)
         if stage.actions & codes
@@ -90,26 +90,28 @@ def _table_plan(table: str, rules: Sequence[Rule]) -> TablePlan:
     return TablePlan(table, stages, tuple(dict.fromkeys(c for s in stages for c in s.columns)))
 
 
-def _stage_plan(position: int, rule: Rule, number: int, stage: Stage, table: str, codes: set[int]) -> StagePlan:
+def _stage_plan(
+    position: int, rule: Rule, number: int, stage: Stage, table: str, codes: set[int], schema: Schema
+) -> StagePlan:
     actions = np.zeros(256, np.bool_)
     actions[sorted(stage.actions & codes)] = True
-    slots = (slot for leaf in leaves(stage.expr) for slot in slots_of_leaf(leaf, BY_FIELD_NAME))
+    slots = (slot for leaf in leaves(stage.expr) for slot in slots_of_leaf(leaf, schema.fields))
     optional = stage.by_optional or (False,) * len(stage.by)
     return StagePlan(
         rule=position,
         rule_id=rule.id,
         number=number,
         actions=actions,
-        key=_index_key(stage.required),
+        key=_index_key(stage.required, schema),
         columns=tuple(dict.fromkeys(s for s in slots if s.kind is not SlotKind.TEST)),
         by=tuple(zip(stage.by, optional, strict=True)),
-        captures=() if stage is rule.program.until else captured_fields(rule.captures, table),
+        captures=() if stage is rule.program.until else captured_fields(rule.captures, table, schema),
     )
 
 
-def _index_key(required: Sequence[TextTest]) -> TextTest | None:
+def _index_key(required: Sequence[TextTest], schema: Schema) -> TextTest | None:
     """Return the required test that few rows should pass: a long literal is rarer than a short one."""
-    useful = [t for t in required if not isinstance(BY_FIELD_NAME[t.field].source, Constant)]
+    useful = [t for t in required if not isinstance(schema.fields[t.field].source, Constant)]
     return max(useful, key=_literal_bytes, default=None)
 
 

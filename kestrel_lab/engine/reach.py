@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
 from kestrel_lab.eql import Program, Stage
 from kestrel_lab.eql.interest import actions_of
 from kestrel_lab.eql.ir import field_of, leaves
-from kestrel_lab.schema.actions import BY_CODE, TABLES, tables_holding
-from kestrel_lab.schema.fields import BY_FIELD_NAME
-from kestrel_lab.schema.types import Field, Row
+from kestrel_lab.schema.schema import BUILTIN, Schema
+from kestrel_lab.schema.types import Row
 
 #: The values of event.category that ECS defines.
 CATEGORIES = (
@@ -36,14 +35,14 @@ class Reach:
     warnings: tuple[str, ...] = ()
 
 
-def reach_of(program: Program) -> Reach:
-    """Return what the events of this recorder can reach of a program."""
+def reach_of(program: Program, schema: Schema = BUILTIN) -> Reach:
+    """Return what the events of a schema can reach of a program that was compiled against it."""
     stages = program.distinct_stages
-    unavailable = {name for stage in stages for name in _unavailable(stage)}
-    unavailable |= {name for name in program.fields if not BY_FIELD_NAME[name].tables}
+    unavailable = {name for stage in stages for name in _unavailable(stage, schema)}
+    unavailable |= {name for name in program.fields if not schema.fields[name].tables}
     required = [stage for stage in program.stages if not stage.missing]
-    never = next((why for stage in required if (why := _never(stage, program))), "")
-    warnings = dict.fromkeys(w for stage in stages for w in _category_warning(stage.category))
+    never = next((why for stage in required if (why := _never(stage, program, schema))), "")
+    warnings = dict.fromkeys(w for stage in stages for w in _category_warning(stage.category, schema))
     return Reach(tuple(sorted(unavailable)), never, tuple(warnings))
 
 
@@ -51,43 +50,42 @@ def _reads(stage: Stage) -> set[str]:
     return {name for leaf in leaves(stage.expr) if (name := field_of(leaf)) is not None}
 
 
-def _unavailable(stage: Stage) -> set[str]:
+def _unavailable(stage: Stage, schema: Schema) -> set[str]:
     """Return the fields of a stage that no event of its category has; of a category without events, that none has."""
-    tables = set(tables_holding(stage.category) or TABLES)
+    tables = set(schema.tables_holding(stage.category) or schema.tables)
     joined = {name for name in stage.by if name is not None}
-    return {name for name in _reads(stage) | joined if not tables & set(BY_FIELD_NAME[name].tables)}
+    return {name for name in _reads(stage) | joined if not tables & set(schema.fields[name].tables)}
 
 
-def _never(stage: Stage, program: Program) -> str:
+def _never(stage: Stage, program: Program, schema: Schema) -> str:
     """Return why no event can satisfy a stage, empty if one might.
 
     It holds back: what is said to be impossible is so whatever the values, since a field without a source is missing
     in every event.
     """
     item = "" if program.kind == "event" else f" (item {program.stages.index(stage) + 1})"
-    if stage.category is not None and not tables_holding(stage.category):
+    if stage.category is not None and not schema.tables_holding(stage.category):
         return f"no event here is of category `{stage.category}`{item}"
     if not stage.actions:
-        return _impossible(stage) + item
-    missing = [name for name in _needed_keys(stage) if not _tables(stage) & set(BY_FIELD_NAME[name].tables)]
+        return _impossible(stage, schema) + item
+    missing = [name for name in _needed_keys(stage) if not _tables(stage, schema) & set(schema.fields[name].tables)]
     if missing:
         return f"it joins by {_listed(missing)}, which no event here has{item}"
     return ""
 
 
-def _impossible(stage: Stage) -> str:
-    absent = sorted(_reads(stage) & _unavailable(stage))
-    if not _possible(stage, absent):
+def _impossible(stage: Stage, schema: Schema) -> str:
+    absent = sorted(_reads(stage) & _unavailable(stage, schema))
+    if not _possible(stage, absent, schema):
         return "no event here has the category, action and type it asks for"
-    blamed = [name for name in absent if _possible(stage, [name])] or absent
+    blamed = [name for name in absent if _possible(stage, [name], schema)] or absent
     return f"it needs {_listed(blamed)}, which no event here has"
 
 
-def _possible(stage: Stage, given: Iterable[str]) -> bool:
+def _possible(stage: Stage, given: Iterable[str], schema: Schema) -> bool:
     """Return whether an event might satisfy a stage if events had these fields too."""
-    there = {name: replace(BY_FIELD_NAME[name], tables=TABLES, source=Row(name)) for name in given}
-    known: Mapping[str, Field] = {**BY_FIELD_NAME, **there}
-    return bool(actions_of(stage.category, stage.expr, known))
+    there = {name: replace(schema.fields[name], tables=schema.tables, source=Row(name)) for name in given}
+    return bool(actions_of(stage.category, stage.expr, replace(schema, fields={**schema.fields, **there})))
 
 
 def _needed_keys(stage: Stage) -> list[str]:
@@ -96,12 +94,12 @@ def _needed_keys(stage: Stage) -> list[str]:
     return [name for name, null in zip(stage.by, optional, strict=True) if name is not None and not null]
 
 
-def _tables(stage: Stage) -> set[str]:
-    return {BY_CODE[code].table for code in stage.actions}
+def _tables(stage: Stage, schema: Schema) -> set[str]:
+    return {schema.action(code).table for code in stage.actions}
 
 
-def _category_warning(category: str | None) -> list[str]:
-    if category is None or category in CATEGORIES or tables_holding(category):
+def _category_warning(category: str | None, schema: Schema) -> list[str]:
+    if category is None or category in CATEGORIES or schema.tables_holding(category):
         return []
     near = get_close_matches(category, CATEGORIES, 1)
     return [f"`{category}` is no event category of ECS" + (f"; did you mean `{near[0]}`?" if near else "")]

@@ -9,21 +9,21 @@ from kestrel_lab.engine.limits import Limits
 from kestrel_lab.engine.rule import Rule, rule_hash, threat_ids
 from kestrel_lab.engine.rulefile import RuleFile
 from kestrel_lab.schema.errors import RuleError
-from kestrel_lab.schema.fields import BY_FIELD_NAME
+from kestrel_lab.schema.schema import Schema
 from kestrel_lab.schema.severity import Severity
 
 
-def compile_rule(file: RuleFile, language: Language, limits: Limits) -> Rule:
-    """Return the rule of a file, compiled.
+def compile_rule(file: RuleFile, language: Language, limits: Limits, schema: Schema) -> Rule:
+    """Return the rule of a file, compiled against a schema.
 
     Raises:
         RuleError: if a key is missing or wrong, the text does not compile, or costs more than the limits allow.
     """
     _check_keys(file, language.code)
     table = file.table
-    captures = _captures(file)
+    captures = _captures(file, schema)
     threat = threat_ids(table.get("threat"))
-    compiled = language.compile(file, limits)
+    compiled = language.compile(file, limits, schema)
     return Rule(
         id=file.rule_id,
         name=file.name,
@@ -56,13 +56,13 @@ def _severity(file: RuleFile) -> Severity:
         raise RuleError(str(error), where=file.where("severity")) from error
 
 
-def _captures(file: RuleFile) -> tuple[str, ...]:
+def _captures(file: RuleFile, schema: Schema) -> tuple[str, ...]:
     named = file.table.get("captures", [])
     if not isinstance(named, list) or not all(isinstance(n, str) for n in named):
         raise RuleError("captures must be a list of field names", where=file.where("captures"))
     for name in named:
-        if name not in BY_FIELD_NAME:
-            near = get_close_matches(name, BY_FIELD_NAME, 1)
+        if name not in schema.fields:
+            near = get_close_matches(name, schema.fields, 1)
             do = f"Did you mean {near[0]}?" if near else "See docs/fields.md for the fields there are."
             raise RuleError(f"captures names the unknown field {name!r}", where=file.where("captures"), do=do)
     return tuple(dict.fromkeys(named))

@@ -73,11 +73,14 @@ class Scanner:
         Raises:
             RuleError: if a module is refused.
             LimitError: if the pack needs more memory than there is.
+            ValueError: if the pack is compiled against another schema than the source's.
         """
+        if pack.schema != info.schema:
+            raise ValueError("the pack is compiled against another schema than the source's: see `Pack.for_schema`")
         self._pack, self._info, self._limits = pack, info, limits or Limits()
-        self._plans = plan_tables(pack.rules)
-        self._runtimes = Runtimes(mode, backend)  # holds the column memory
-        self._columns = ColumnMemory(self._runtimes.memory, pack.rules, self._plans)
+        self._plans = plan_tables(pack.rules, pack.schema)
+        self._runtimes = Runtimes(mode, pack.schema, backend)  # holds the column memory
+        self._columns = ColumnMemory(self._runtimes.memory, pack.rules, self._plans, pack.schema)
         self._indexes = {table: TableIndex(plan, self._columns) for table, plan in self._plans.items()}
         self._predicates: list[Predicate] = [self._runtimes.load(rule) for rule in pack.rules]
 

@@ -8,16 +8,21 @@ from difflib import get_close_matches
 
 from kestrel_lab.eql import ast
 from kestrel_lab.eql.errors import QueryError
-from kestrel_lab.schema.fields import BY_FIELD_NAME
+from kestrel_lab.schema.schema import BUILTIN, Schema
 from kestrel_lab.schema.types import EqlType, Field
 
 
 @dataclass
 class Scope:
-    """The fields that exist, and those that a query was seen to read."""
+    """The schema, and those fields that a query was seen to read."""
 
-    known: Mapping[str, Field] = field(default_factory=lambda: BY_FIELD_NAME)
+    schema: Schema = BUILTIN
     used: set[str] = field(default_factory=set)
+
+    @property
+    def known(self) -> Mapping[str, Field]:
+        """Every field by name."""
+        return self.schema.fields
 
     def find(self, name: ast.Name) -> Field | None:
         """Return the field of a name; None for an optional one that does not exist: it is null everywhere.

@@ -10,20 +10,20 @@ from typing import TypeAlias
 
 from kestrel_lab.eql.ir import And, Const, Expr, Leaf, Not, Or, TextLeaf, TextTest, field_of
 from kestrel_lab.eql.texttest import passes
-from kestrel_lab.schema.actions import ACTIONS, Action
+from kestrel_lab.schema.actions import Action
+from kestrel_lab.schema.schema import Schema
 from kestrel_lab.schema.types import ByAction, Constant, Field
 
-#: Bit sets over `ACTIONS`: where a condition may be true, and where it may be false.
+#: Bit sets over a schema's actions: where a condition may be true, and where it may be false.
 _May: TypeAlias = tuple[int, int]
-_ALL = (1 << len(ACTIONS)) - 1
 
 
-def actions_of(category: str | None, expr: Expr, known: Mapping[str, Field]) -> frozenset[int]:
+def actions_of(category: str | None, expr: Expr, schema: Schema) -> frozenset[int]:
     """Return the codes of the actions that are of the category and for which the condition may be true."""
-    may = _may(expr, known)[0]
+    may = _may(expr, schema)[0]
     return frozenset(
         action.code
-        for bit, action in enumerate(ACTIONS)
+        for bit, action in enumerate(schema.actions)
         if may >> bit & 1 and (category is None or category in action.event_categories)
     )
 
@@ -45,13 +45,14 @@ def _selectivity(test: TextTest, known: Mapping[str, Field]) -> tuple[bool, int,
     return isinstance(known[test.field].source, Constant), rank, len(test.patterns)
 
 
-def _may(root: Expr, known: Mapping[str, Field]) -> _May:
+def _may(root: Expr, schema: Schema) -> _May:
+    whole = (1 << len(schema.actions)) - 1
     work: list[tuple[Expr, bool]] = [(root, False)]
     results: list[_May] = []
     while work:
         node, ready = work.pop()
         if not isinstance(node, And | Or | Not):
-            results.append(_leaf(node, known))
+            results.append(_leaf(node, schema, whole))
             continue
         parts = (node.item,) if isinstance(node, Not) else node.items
         if not ready:
@@ -60,25 +61,25 @@ def _may(root: Expr, known: Mapping[str, Field]) -> _May:
             continue
         found = results[-len(parts) :]
         del results[-len(parts) :]
-        results.append(_combine(node, found))
+        results.append(_combine(node, found, whole))
     return results.pop()
 
 
-def _combine(node: And | Or | Not, parts: Sequence[_May]) -> _May:
+def _combine(node: And | Or | Not, parts: Sequence[_May], whole: int) -> _May:
     if isinstance(node, Not):
         return parts[0][1], parts[0][0]
-    every, some = _ALL, 0
+    every, some = whole, 0
     for true, false in parts if isinstance(node, And) else ((f, t) for t, f in parts):
         every, some = every & true, some | false
     return (every, some) if isinstance(node, And) else (some, every)
 
 
-def _leaf(leaf: Leaf, known: Mapping[str, Field]) -> _May:
+def _leaf(leaf: Leaf, schema: Schema, whole: int) -> _May:
     if isinstance(leaf, Const):
-        return (_ALL, 0) if leaf.value else (0, _ALL)
+        return (whole, 0) if leaf.value else (0, whole)
     true = false = 0
-    field = known[field_of(leaf) or ""]
-    for bit, action in enumerate(ACTIONS):
+    field = schema.fields[field_of(leaf) or ""]
+    for bit, action in enumerate(schema.actions):
         holds = _holds(leaf, field, action)
         true |= (holds is not False) << bit
         false |= (holds is not True) << bit

@@ -13,7 +13,7 @@ from kestrel_lab.eql.ir import Program, leaves
 from kestrel_lab.eql.lower_stage_lua import Functions, constant
 from kestrel_lab.eql.slots import Slot, slots_of
 from kestrel_lab.schema.abi import ROW_BYTES, SLOT_BYTES, SLOT_VALIDITY, SlotKind
-from kestrel_lab.schema.fields import BY_FIELD_NAME
+from kestrel_lab.schema.schema import BUILTIN
 from kestrel_lab.schema.types import Field
 
 _POINTERS: Mapping[SlotKind, str] = {
@@ -44,7 +44,7 @@ class LuaModule:
     cost_per_call: tuple[int, ...]
 
 
-def lower_lua(program: Program, fields: Mapping[str, Field] = BY_FIELD_NAME) -> LuaModule:
+def lower_lua(program: Program, fields: Mapping[str, Field] = BUILTIN.fields) -> LuaModule:
     """Return the module of a program. `fields` are those the program was compiled with."""
     slots = slots_of(program, fields)
     functions = Functions(slots, fields)

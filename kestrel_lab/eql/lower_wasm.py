@@ -12,7 +12,7 @@ from kestrel_lab.eql.ir import Program
 from kestrel_lab.eql.lower_stage import StageCode, lower_stage
 from kestrel_lab.eql.slots import Slot, slots_of
 from kestrel_lab.schema import abi
-from kestrel_lab.schema.fields import BY_FIELD_NAME
+from kestrel_lab.schema.schema import BUILTIN
 from kestrel_lab.schema.types import Field
 
 _PARAMS = ("frame", "rows", "count", "out")
@@ -36,7 +36,7 @@ class WasmModule:
     cost_per_call: tuple[int, ...]
 
 
-def lower_wasm(program: Program, fields: Mapping[str, Field] = BY_FIELD_NAME) -> WasmModule:
+def lower_wasm(program: Program, fields: Mapping[str, Field] = BUILTIN.fields) -> WasmModule:
     """Return the module of a program. `fields` are those the program was compiled with."""
     slots = slots_of(program, fields)
     distinct = {id(stage): lower_stage(stage.expr, slots, fields) for stage in program.distinct_stages}

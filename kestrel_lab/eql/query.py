@@ -78,7 +78,7 @@ def _stages(by: tuple[ast.Node, ...], items: Sequence[ast.Item], scope: Scope) -
 def _stage(node: ast.Filter, scope: Scope, keys: _Keys, missing: bool = False) -> Stage:
     expr = check_condition(node.condition, scope)
     by = tuple(None if field is None else field.name for _, field in keys)
-    actions = actions_of(node.category, expr, scope.known)
+    actions = actions_of(node.category, expr, scope.schema)
     optional = tuple(name.optional for name, _ in keys)
     return Stage(node.category, expr, by, actions, required_tests(expr, scope.known), optional, missing)
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 from kestrel_lab.schema.arrow import arrow_schema
 from kestrel_lab.schema.build import DTYPES
 from kestrel_lab.schema.epoch import Array, Rows
-from kestrel_lab.schema.fields import columns_of
+from kestrel_lab.schema.schema import Schema
 from kestrel_lab.schema.types import Column, Physical
 
 #: below this many rows compressing costs more than it saves
@@ -29,25 +29,21 @@ _PLAIN = pa.ipc.IpcWriteOptions(use_threads=False)
 _FAST = pa.ipc.IpcWriteOptions(compression="lz4", use_threads=False)
 
 
-@lru_cache
-def stream_schema(name: str) -> pa.Schema:
-    """Return the Arrow schema of an open stream: a table, `entity` or `strings`."""
-    return STRINGS_SCHEMA if name == "strings" else arrow_schema(name)
+_table_schema = lru_cache(arrow_schema)
 
 
-@lru_cache
-def stream_head(name: str) -> bytes:
+def stream_head(schema: pa.Schema) -> bytes:
     """Return the bytes a stream begins with: its schema message."""
-    return stream_schema(name).serialize().to_pybytes()
+    return schema.serialize().to_pybytes()
 
 
-def batch_message(batch: pa.RecordBatch, name: str) -> memoryview:
-    """Return a batch as the message that is appended to the stream `name`."""
+def batch_message(batch: pa.RecordBatch) -> memoryview:
+    """Return a batch as the message that is appended to a stream."""
     sink = pa.BufferOutputStream()
     options = _FAST if batch.num_rows >= _COMPRESS_ROWS else _PLAIN
-    with pa.ipc.new_stream(sink, stream_schema(name), options=options) as writer:
+    with pa.ipc.new_stream(sink, batch.schema, options=options) as writer:
         writer.write_batch(batch)
-    return memoryview(sink.getvalue())[len(stream_head(name)) : -_END_OF_STREAM]
+    return memoryview(sink.getvalue())[len(stream_head(batch.schema)) : -_END_OF_STREAM]
 
 
 def cut_stream(batch: pa.RecordBatch) -> tuple[bytes, memoryview]:
@@ -59,13 +55,13 @@ def cut_stream(batch: pa.RecordBatch) -> tuple[bytes, memoryview]:
     return head, memoryview(sink.getvalue())[len(head) : -_END_OF_STREAM]
 
 
-def rows_batch(table: str, rows: Rows, start: int, stop: int) -> tuple[pa.RecordBatch, set[str]]:
+def rows_batch(schema: Schema, table: str, rows: Rows, start: int, stop: int) -> tuple[pa.RecordBatch, set[str]]:
     """Return rows `start` to `stop` as a batch of the open form, and the columns that hold anything.
 
     A column holds nothing if every value is missing (null, or code 0).
     """
     arrays, held = [], set()
-    for column in columns_of(table):
+    for column in schema.columns_of(table):
         if column.physical is Physical.CODES:
             array, some = _lists(column, rows, start, stop)
         else:
@@ -73,7 +69,7 @@ def rows_batch(table: str, rows: Rows, start: int, stop: int) -> tuple[pa.Record
         arrays.append(array)
         if some:
             held.add(column.name)
-    return pa.RecordBatch.from_arrays(arrays, schema=stream_schema(table)), held
+    return pa.RecordBatch.from_arrays(arrays, schema=_table_schema(schema, table)), held
 
 
 def deltas(values: Array) -> Array:

@@ -28,7 +28,7 @@ class Follower:
             wait: called with seconds to wait; returns False to stop following.
         """
         self.path, self._wait = path, wait
-        self.info = source_info(read_manifest(path))
+        self.info = source_info(path, read_manifest(path))
         self._journal = JournalIndex(path)
         self._journal.refresh()
         self._gone = False
@@ -73,7 +73,7 @@ class Follower:
                 if record.number in self._journal.holes:
                     raise self._journal.holes[record.number].error(str(self.path))
                 if segment is None or segment.index != record.segment:
-                    segment = StoredSegment(self.path, record.segment, self._journal)
+                    segment = StoredSegment(self.path, record.segment, self._journal, self.info.schema)
                 try:
                     epoch = segment.epoch(record)
                 except BrokenPartError as error:

@@ -17,7 +17,7 @@ from kestrel_lab.schema.errors import (
     PermissionMissingError,
     UsageError,
 )
-from kestrel_lab.schema.lock import fingerprint
+from kestrel_lab.schema.schema import BUILTIN, Schema
 
 #: sections whose hash the journal's first record holds
 PINNED = ("source", "facts", "schema")
@@ -33,7 +33,7 @@ def new_manifest(info: SourceInfo, facts: Mapping[str, Any]) -> dict[str, Any]:
             "boot_id": info.boot_id,
             "extra": dict(info.extra),
         },
-        "schema": {"file": SCHEMA, "fingerprint": info.schema_fingerprint},
+        "schema": {"file": SCHEMA, "fingerprint": info.schema.fingerprint} | _base(info.schema),
         "facts": dict(facts),
         "packs": [],
         "segments": [],
@@ -42,9 +42,13 @@ def new_manifest(info: SourceInfo, facts: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _base(schema: Schema) -> dict[str, str]:
+    return {"base": schema.base} if schema.base else {}
+
+
 def own_keys() -> frozenset[str]:
     """Return the top-level keys that this version writes; all others are kept as they are found."""
-    return frozenset((*new_manifest(SourceInfo("", {}, ""), {}), "head", "ledger"))
+    return frozenset((*new_manifest(SourceInfo("", {}), {}), "head", "ledger"))
 
 
 def pinned_hashes(manifest: Mapping[str, Any]) -> dict[str, str]:
@@ -90,24 +94,46 @@ def read_manifest(root: Path) -> dict[str, Any]:
             f"the recording has format {major}.{minor}; this version reads {MAJOR}.x", where=str(path),
             do="use a version of kestrel-lab that reads it",
         )  # fmt: skip
-    if found != fingerprint():
+    base = manifest["schema"].get("base", found)
+    if base != BUILTIN.fingerprint:
         raise IncompatibleError(
-            f"the recording has schema {found}; this version has {fingerprint()}", where=str(path),
+            f"the recording has schema {base}; this version has {BUILTIN.fingerprint}", where=str(path),
             do="use the version that recorded it; no up-converter is declared between the two",
         )  # fmt: skip
     return dict(manifest)
 
 
-def source_info(manifest: Mapping[str, Any]) -> SourceInfo:
-    """Return the info of the source that was recorded."""
+def source_info(root: Path, manifest: Mapping[str, Any]) -> SourceInfo:
+    """Return the info of the source that was recorded; the schema of an imported one is in its lock.
+
+    Raises:
+        DamagedError: if the lock is needed, and missing or not what the manifest names.
+    """
     source = manifest["source"]
     return SourceInfo(
         recording_id=source["recording_id"],
         host=source["host"],
-        schema_fingerprint=manifest["schema"]["fingerprint"],
+        schema=_schema(root, manifest["schema"]),
         boot_id=source.get("boot_id", ""),
         extra=source.get("extra", {}),
     )
+
+
+def _schema(root: Path, section: Mapping[str, Any]) -> Schema:
+    if section["fingerprint"] == BUILTIN.fingerprint:
+        return BUILTIN
+    path = root / section.get("file", SCHEMA)
+    try:
+        schema = Schema.from_lock(json.loads(path.read_bytes()))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise _bad_lock(path, "missing or damaged") from error
+    if schema.fingerprint != section["fingerprint"]:
+        raise _bad_lock(path, "not the one that the manifest names")
+    return schema
+
+
+def _bad_lock(path: Path, how: str) -> DamagedError:
+    return DamagedError(f"the schema lock is {how}", where=str(path), do="restore it from a copy of the recording")
 
 
 def not_readable(path: Path) -> PermissionMissingError:

@@ -12,23 +12,24 @@ import pyarrow as pa
 from kestrel_lab.recording.encode import STRINGS_SCHEMA, batch_message, rows_batch, stream_head
 from kestrel_lab.recording.files import Appender, disk_limits
 from kestrel_lab.recording.layout import ENTITY, STRINGS, open_folder, short_hash
-from kestrel_lab.recording.records import KEY_INDEX, KEYS, EpochRecord, Extent
+from kestrel_lab.recording.records import EpochRecord, Extent
 from kestrel_lab.schema.epoch import Epoch, Rows, Segment
+from kestrel_lab.schema.schema import Schema
 
 
 class OpenSegment:
     """The streams of the segment that is being written."""
 
-    def __init__(self, root: Path, index: int) -> None:
+    def __init__(self, root: Path, index: int, schema: Schema) -> None:
         """Make the segment's folder; its streams come with their first rows."""
-        self.index = index
+        self.index, self.schema = index, schema
         self.folder = open_folder(root, self.index)
         with disk_limits(self.folder):
             self.folder.mkdir(mode=0o700, parents=True)
         self.records: list[EpochRecord] = []
         self.held: dict[str, set[str]] = defaultdict(set)
         self._files: dict[str, Appender] = {}
-        self._strings = [1] * len(KEYS)
+        self._strings = [1] * len(schema.keys)
         self._entities = 0
         self._rows: dict[str, int] = defaultdict(int)
 
@@ -46,8 +47,8 @@ class OpenSegment:
             batches[table] = self._batch(table, rows, 0, len(rows))
         for name, batch in batches.items():
             if batch is not None:
-                message = batch_message(batch, name)
-                pieces[name] = message if name in self._files else stream_head(name) + bytes(message)
+                message = batch_message(batch)
+                pieces[name] = message if name in self._files else stream_head(batch.schema) + bytes(message)
         record = EpochRecord(
             number=epoch.number, segment=self.index, first_event_id=epoch.first_event_id, rows=epoch.rows,
             ts_min_ns=epoch.ts_min_ns, ts_max_ns=epoch.ts_max_ns, event_time_ns=epoch.event_time_ns,
@@ -102,7 +103,7 @@ class OpenSegment:
     def _string_counts(self, counts: Mapping[str, int]) -> list[int]:
         out = self._strings.copy()
         for key, count in counts.items():
-            out[KEY_INDEX[key]] = max(count, 1)
+            out[self.schema.key_numbers[key]] = max(count, 1)
         return out
 
     def _new_strings(self, segment: Segment, counts: list[int]) -> pa.RecordBatch | None:
@@ -110,7 +111,7 @@ class OpenSegment:
         values: list[bytes] = []
         for i, (old, new) in enumerate(zip(self._strings, counts, strict=True)):
             if new > old:
-                values += segment.strings(KEYS[i]).values(old, new)
+                values += segment.strings(self.schema.keys[i]).values(old, new)
                 keys += [i] * (new - old)
         if not values:
             return None
@@ -124,7 +125,7 @@ class OpenSegment:
         return self._batch(ENTITY, epoch.segment.entities, self._entities, epoch.entity_count)
 
     def _batch(self, name: str, rows: Rows, start: int, stop: int) -> pa.RecordBatch:
-        batch, held = rows_batch(name, rows, start, stop)
+        batch, held = rows_batch(self.schema, name, rows, start, stop)
         self.held[name] |= held
         return batch
 

@@ -43,7 +43,7 @@ class Recording:
         """
         self.path, self.root = path, path if root is None else root
         self.manifest: dict[str, Any] = read_manifest(self.root)
-        self.info = source_info(self.manifest)
+        self.info = source_info(self.root, self.manifest)
         # The lock is looked at before the journal: whoever let go of it since had written all by then.
         self._recorded = is_locked(self.root / LOCK)
         self.journal = JournalIndex(self.root)
@@ -170,7 +170,7 @@ class Recording:
             record = self.journal.records[place]
             self._hole(record.number, start, on_damage)
             if segment is None or segment.index != record.segment:
-                segment = StoredSegment(self.root, record.segment, self.journal, self)
+                segment = StoredSegment(self.root, record.segment, self.journal, self.info.schema, self)
             found = self._read(segment, record, on_damage)
             if found is not None:
                 yield found

@@ -6,13 +6,7 @@ from collections.abc import Mapping
 from dataclasses import astuple, dataclass
 from typing import Any
 
-from kestrel_lab.schema.actions import TABLES
 from kestrel_lab.schema.epoch import Gap
-from kestrel_lab.schema.fields import dictionary_keys
-
-#: Every dictionary of a segment; a key's place here stands for it in the strings stream and in epoch records.
-KEYS: tuple[str, ...] = tuple(key for table in (*TABLES, "entity") for key in dictionary_keys(table))
-KEY_INDEX: Mapping[str, int] = {key: i for i, key in enumerate(KEYS)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +24,7 @@ class EpochRecord:
 
     Attributes:
         entities: rows of the entity table at its end.
-        strings: length of each dictionary of `KEYS` at its end.
+        strings: length of each dictionary of `Schema.keys` at its end.
         tables: first row within the segment and number of rows, by table; tables without rows are absent.
         extents: what it appended to each stream of the segment (`entity` and `strings` among them).
     """

@@ -23,8 +23,7 @@ from kestrel_lab.recording.stores import Stores
 from kestrel_lab.recording.streams import Streams
 from kestrel_lab.schema.arrow import arrow_field
 from kestrel_lab.schema.epoch import Rows
-from kestrel_lab.schema.fields import columns_of
-from kestrel_lab.schema.lock import fingerprint
+from kestrel_lab.schema.schema import Schema
 from kestrel_lab.schema.types import Column, Physical
 
 #: rows gathered before a batch is written; epochs are never split, so a batch may hold up to 65,535 more
@@ -37,6 +36,7 @@ class Sealing:
     """What sealing a segment needs to know: its epochs, and which columns of each table hold anything."""
 
     root: Path
+    schema: Schema
     index: int
     records: Sequence[EpochRecord]
     held: Mapping[str, Collection[str]]
@@ -64,7 +64,7 @@ def seal_segment(work: Sealing, previous: str, journal: tuple[int, str]) -> Seal
         seal = {
             "format": [MAJOR, MINOR],
             "segment": work.index,
-            "fingerprint": fingerprint(),
+            "fingerprint": work.schema.fingerprint,
             "previous": previous,
             "journal": list(journal),
             "epochs": [first.number, last.number],
@@ -83,7 +83,7 @@ def seal_segment(work: Sealing, previous: str, journal: tuple[int, str]) -> Seal
 
 
 def _write_files(work: Sealing, folder: Path) -> dict[str, Any]:
-    streams = Streams(work.root, work.index, work.records, Stores())
+    streams = Streams(work.root, work.index, work.records, Stores(work.schema))
     streams.absorb(work.records[-1])
     names = dict.fromkeys(table for record in work.records for table in record.tables)
     out = {name: _write(work, folder, name, streams, _groups(work.records, name, streams)) for name in names}
@@ -107,7 +107,7 @@ def _groups(records: Sequence[EpochRecord], table: str, streams: Streams) -> Ite
 
 
 def _write(work: Sealing, folder: Path, name: str, streams: Streams, groups: Iterator[list[Rows]]) -> dict[str, Any]:
-    columns = [c for c in columns_of(name) if c.name in work.held.get(name, ())]
+    columns = [c for c in work.schema.columns_of(name) if c.name in work.held.get(name, ())]
     dictionaries = {
         c.name: streams.strings(f"{name}:{c.name}").dictionary()
         for c in columns
@@ -135,7 +135,7 @@ def _schema(work: Sealing, name: str, columns: Sequence[Column]) -> pa.Schema:
     meta: dict[str | bytes, str | bytes] = {
         "table": name,
         "segment": str(work.index),
-        "fingerprint": fingerprint(),
+        "fingerprint": work.schema.fingerprint,
         "format": f"{MAJOR}.{MINOR}",
     }
     return pa.schema([_field(c) for c in columns], metadata=meta)

@@ -13,10 +13,10 @@ import pyarrow as pa
 
 from kestrel_lab.recording.decode import BatchColumns, MalformedError, dictionary_values
 from kestrel_lab.recording.layout import ENTITY, SEAL, long_hash, sealed_folder, short_hash
-from kestrel_lab.recording.records import KEYS, EpochRecord, SealRecord
+from kestrel_lab.recording.records import EpochRecord, SealRecord
 from kestrel_lab.recording.stores import StoredEntities, StoredRows, StoredStrings, Stores
 from kestrel_lab.recording.streams import BrokenPartError, read_at
-from kestrel_lab.schema.fields import columns_of
+from kestrel_lab.schema.schema import Schema
 from kestrel_lab.schema.types import Column, Physical
 
 
@@ -34,11 +34,14 @@ class Region:
 class SealedFile:
     """One Arrow file of a sealed segment, as its seal describes it."""
 
-    def __init__(self, folder: Path, name: str, data: dict[str, Any], records: Sequence[EpochRecord]) -> None:
+    def __init__(
+        self, schema: Schema, folder: Path, name: str, data: dict[str, Any], records: Sequence[EpochRecord]
+    ) -> None:
         self.name, self.path, self._records = name, folder / f"{name}.arrow", records
         self.size: int = data["size"]
+        self._schema = schema
         present = set(data["columns"])
-        self.columns: tuple[Column, ...] = tuple(c for c in columns_of(name) if c.name in present)
+        self.columns: tuple[Column, ...] = tuple(c for c in schema.columns_of(name) if c.name in present)
         self.head, self.tail = Region(*data["head"]), Region(*data["tail"])
         self.batches: list[Region] = []
         row = 0
@@ -103,7 +106,7 @@ class SealedFile:
     def rows_of(self, start: int, count: int) -> StoredRows:
         """Return rows by their place in the segment; they lie in one batch."""
         number = bisect_right(self._starts, start) - 1
-        return StoredRows(self.name, self.batch(number), start - self._starts[number], count)
+        return StoredRows(self._schema, self.name, self.batch(number), start - self._starts[number], count)
 
     def dictionaries(self) -> dict[str, pa.Array[Any]]:
         """Return the values of each dictionary of the file by column; entry 0 is null."""
@@ -126,8 +129,10 @@ class Sealed:
         """
         folder = sealed_folder(root, seal.segment)
         self.data = read_seal(folder, seal, records)
-        self.files = {name: SealedFile(folder, name, data, records) for name, data in self.data["files"].items()}
         self._stores = stores
+        self.files = {
+            name: SealedFile(stores.schema, folder, name, data, records) for name, data in self.data["files"].items()
+        }
         self._checked: set[str] = set()
         self._filled: set[str] = set()
 
@@ -157,7 +162,7 @@ class Sealed:
     def fill(self) -> None:
         """Load every dictionary and entity now: somebody holds stores that streams had begun to fill."""
         _ = self.entities
-        for key in KEYS:
+        for key in self._stores.strings:
             self.strings(key)
 
     def load(self, record: EpochRecord) -> dict[str, StoredRows]:

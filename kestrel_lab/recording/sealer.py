@@ -72,7 +72,7 @@ class Sealer:
 
     def _seal(self, segment: OpenSegment) -> None:
         segment.close()
-        work = Sealing(self._root, segment.index, segment.records, segment.held)
+        work = Sealing(self._root, segment.schema, segment.index, segment.records, segment.held)
         try:
             record = seal_segment(work, self.previous, self._journal.state())
             self._commit(record)

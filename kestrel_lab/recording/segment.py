@@ -7,20 +7,21 @@ from pathlib import Path
 from kestrel_lab.recording.damage import damage_of
 from kestrel_lab.recording.index import JournalIndex
 from kestrel_lab.recording.layout import open_folder
-from kestrel_lab.recording.records import KEYS, EpochRecord
+from kestrel_lab.recording.records import EpochRecord
 from kestrel_lab.recording.sealed import Sealed, unlisted_seal
 from kestrel_lab.recording.stores import StoredEntities, StoredRows, StoredStrings, Stores
 from kestrel_lab.recording.streams import BrokenPartError, Streams
 from kestrel_lab.schema.epoch import Epoch
+from kestrel_lab.schema.schema import Schema
 
 
 class StoredSegment:
     """What the epochs of a stored segment share. Satisfies `Segment`."""
 
-    def __init__(self, root: Path, index: int, journal: JournalIndex, owner: object = None) -> None:
+    def __init__(self, root: Path, index: int, journal: JournalIndex, schema: Schema, owner: object = None) -> None:
         """Take where it lies; `owner` is kept alive, because a packed recording's files go when it goes."""
         self._root, self._index, self._journal, self._owner = root, index, journal, owner
-        self._stores = Stores()
+        self._stores = Stores(schema)
         self._source: Streams | Sealed | None = None
 
     @property
@@ -53,7 +54,7 @@ class StoredSegment:
             number=record.number, segment=self, first_event_id=record.first_event_id, rows=record.rows,
             ts_min_ns=record.ts_min_ns, ts_max_ns=record.ts_max_ns, event_time_ns=record.event_time_ns,
             clock_boot_ns=record.clock_boot_ns, clock_wall_ns=record.clock_wall_ns, tables=tables,
-            string_counts=dict(zip(KEYS, record.strings, strict=True)), entity_count=record.entities,
+            string_counts=dict(zip(self._stores.strings, record.strings, strict=True)), entity_count=record.entities,
             late=record.late, gaps=record.gaps,
         )  # fmt: skip
 

@@ -10,17 +10,14 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from kestrel_lab.recording.decode import BatchColumns
-from kestrel_lab.recording.records import KEYS
-from kestrel_lab.schema.actions import TABLES
 from kestrel_lab.schema.build import DTYPES, Growable
 from kestrel_lab.schema.epoch import Array
-from kestrel_lab.schema.fields import ENTITY_COLUMNS, columns_of
+from kestrel_lab.schema.fields import ENTITY_COLUMNS
+from kestrel_lab.schema.schema import Schema
 from kestrel_lab.schema.types import Physical
 
 #: Values that are made Python objects together, and kept as long as their segment is.
 _BLOCK = 512
-
-_KINDS = {table: {c.name: c for c in columns_of(table)} for table in TABLES}
 
 
 class StoredStrings:
@@ -113,16 +110,17 @@ def _no_lists(rows: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]:
 class Stores:
     """Everything of a segment that its rows refer to. Outlives the change from streams to sealed files."""
 
-    def __init__(self) -> None:
-        self.strings = {key: StoredStrings() for key in KEYS}
+    def __init__(self, schema: Schema) -> None:
+        self.schema = schema
+        self.strings = {key: StoredStrings() for key in schema.keys}
         self.entities = StoredEntities()
 
 
 class StoredRows:
     """Rows `start` to `start + count` of a stored batch. Satisfies `Rows`."""
 
-    def __init__(self, table: str, batch: BatchColumns, start: int, count: int) -> None:
-        self._kinds, self._batch = _KINDS[table], batch
+    def __init__(self, schema: Schema, table: str, batch: BatchColumns, start: int, count: int) -> None:
+        self._kinds, self._batch = schema.columns_by_name(table), batch
         self._start, self._stop = start, start + count
 
     def __len__(self) -> int:

@@ -12,9 +12,8 @@ import pyarrow as pa
 from kestrel_lab.recording.decode import BatchColumns, MalformedError, after_schema
 from kestrel_lab.recording.encode import STRINGS_SCHEMA
 from kestrel_lab.recording.layout import ENTITY, STRINGS, open_folder, short_hash
-from kestrel_lab.recording.records import KEYS, EpochRecord
+from kestrel_lab.recording.records import EpochRecord
 from kestrel_lab.recording.stores import StoredEntities, StoredRows, StoredStrings, Stores
-from kestrel_lab.schema.fields import columns_of
 
 
 class BrokenPartError(Exception):
@@ -71,7 +70,7 @@ class Streams:
         batch = self._columns(table, self.piece(record, table), record)
         if batch.rows != count:
             raise BrokenPartError(f"{table}.arrows holds {batch.rows} rows, not {count}", [record])
-        return StoredRows(table, batch, 0, count)
+        return StoredRows(self._stores.schema, table, batch, 0, count)
 
     def piece(self, record: EpochRecord, name: str) -> memoryview:
         """Return the bytes an epoch appended to a stream, checked."""
@@ -117,14 +116,15 @@ class Streams:
 
     def _add_strings(self, message: memoryview) -> None:
         batch = pa.ipc.read_record_batch(pa.py_buffer(message), STRINGS_SCHEMA)
-        keys = batch.column(0).to_numpy()
+        names, keys = self._stores.schema.keys, batch.column(0).to_numpy()
         starts = [0, *(np.flatnonzero(np.diff(keys)) + 1).tolist()]
         for start, stop in zip(starts, [*starts[1:], len(keys)], strict=True):
-            self._stores.strings[KEYS[keys[start]]].append(batch.column(1).slice(start, stop - start))
+            self._stores.strings[names[keys[start]]].append(batch.column(1).slice(start, stop - start))
 
     def _columns(self, name: str, message: memoryview, record: EpochRecord) -> BatchColumns:
         try:
-            return BatchColumns(_body(message, record.extents[name].start == 0, record), columns_of(name))
+            body = _body(message, record.extents[name].start == 0, record)
+            return BatchColumns(body, self._stores.schema.columns_of(name))
         except MalformedError as error:
             raise BrokenPartError(f"{name}.arrows: {error}", [record]) from error
 

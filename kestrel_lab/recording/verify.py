@@ -85,7 +85,7 @@ def _all_damage(recording: Recording) -> Iterator[Damage]:
 
 
 def _streams(recording: Recording, index: int, records: list[EpochRecord]) -> Iterator[Damage]:
-    streams = Streams(recording.root, index, records, Stores())
+    streams = Streams(recording.root, index, records, Stores(recording.info.schema))
     for record in records:
         try:
             streams.load(record)
@@ -103,7 +103,7 @@ def _streams(recording: Recording, index: int, records: list[EpochRecord]) -> It
 
 def _sealed(recording: Recording, seal: SealRecord, records: list[EpochRecord]) -> Iterator[Damage]:
     try:
-        sealed = Sealed(recording.root, seal, records, Stores())
+        sealed = Sealed(recording.root, seal, records, Stores(recording.info.schema))
     except BrokenPartError as error:
         yield damage_of(seal.segment, error.reason, error.records)
         return
@@ -127,7 +127,9 @@ def _chain(recording: Recording) -> Iterator[Damage]:
     prefix, at, previous = blake2b(digest_size=LONG), 0, ""
     for seal in recording.journal.seals.values():
         try:
-            sealed = Sealed(recording.root, seal, recording.journal.segments[seal.segment], Stores()).data
+            sealed = Sealed(
+                recording.root, seal, recording.journal.segments[seal.segment], Stores(recording.info.schema)
+            ).data
         except BrokenPartError:
             previous = seal.hash
             continue  # reported with the segment
@@ -150,7 +152,7 @@ def _chain(recording: Recording) -> Iterator[Damage]:
 def _others(recording: Recording) -> Iterator[Damage]:
     try:
         lock = json.loads((recording.root / SCHEMA).read_bytes())
-        same = fingerprint(lock) == recording.info.schema_fingerprint
+        same = fingerprint(lock) == recording.info.schema.fingerprint
     except (FileNotFoundError, ValueError):
         same = False
     if not same:

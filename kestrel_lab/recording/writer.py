@@ -24,7 +24,6 @@ from kestrel_lab.recording.sealer import Sealer
 from kestrel_lab.schema.alert import PackUse
 from kestrel_lab.schema.epoch import Epoch, Gap, Ledger, SourceInfo
 from kestrel_lab.schema.errors import LimitError, UsageError
-from kestrel_lab.schema.lock import schema_lock
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
@@ -46,7 +45,7 @@ class RecordingWriter:
             LimitError: when the disk is full.
         """
         use_plain_memory()
-        self.path = path
+        self.path, self._schema = path, info.schema
         _make_folder(path)
         try:
             self._lock = RecorderLock(path / LOCK)
@@ -56,7 +55,7 @@ class RecordingWriter:
         self._manifest_lock = threading.Lock()
         try:
             self._reserve = Reserve(path / RESERVE)
-            write_file(path / SCHEMA, json.dumps(schema_lock(), indent=1).encode() + b"\n")
+            write_file(path / SCHEMA, json.dumps(info.schema.lock(), indent=1).encode() + b"\n")
             self._journal = JournalWriter(path / JOURNAL)
             self._journal.append({"k": "open", "format": [MAJOR, MINOR], "pinned": pinned_hashes(self._manifest)})
             write_manifest(path, self._manifest)
@@ -177,7 +176,7 @@ class RecordingWriter:
     def _segment_of(self, epoch: Epoch) -> OpenSegment:
         if self._segment is None or self._segment.index != epoch.segment.index:
             self._finish_segment()
-            self._segment = OpenSegment(self.path, epoch.segment.index)
+            self._segment = OpenSegment(self.path, epoch.segment.index, self._schema)
         return self._segment
 
     def _finish_segment(self) -> None:

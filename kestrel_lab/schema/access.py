@@ -14,10 +14,10 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from kestrel_lab.schema.actions import BY_CODE
 from kestrel_lab.schema.derive import OF_LIST, SCALAR
 from kestrel_lab.schema.epoch import Array, Epoch, Segment, SourceInfo
-from kestrel_lab.schema.fields import BY_FIELD_NAME, ENTITY_COLUMNS, columns_of
+from kestrel_lab.schema.fields import ENTITY_COLUMNS
+from kestrel_lab.schema.schema import Schema
 from kestrel_lab.schema.types import Absent, ByAction, Constant, Derived, Entity, EqlType, Field, Parent, Physical, Row
 from kestrel_lab.schema.values import Value
 
@@ -74,7 +74,7 @@ def resolve(
     Raises:
         KeyError: if there is no such field at all.
     """
-    entry = BY_FIELD_NAME[field]
+    entry = info.schema.fields[field]
     count = len(epoch.tables[table]) if rows is None else len(rows)
     source = entry.source
     if table not in entry.tables or isinstance(source, Absent):
@@ -87,34 +87,10 @@ def resolve(
         return Coded(np.ones(count, "i4"), Dictionary(f"constant:{source.key}", lambda: 2, _slicer(values)))
     if isinstance(source, ByAction):
         codes = _take(epoch.tables[table].column("action"), rows)
-        return Coded(codes, _action_dictionary(source.attribute))
+        return Coded(codes, _action_dictionary(info.schema, source.attribute))
     if isinstance(source, Row):
-        return _row_field(entry, source, epoch, table, rows)
+        return _row_field(info.schema, entry, source, epoch, table, rows)
     return _entity_field(entry, source, epoch, table, rows)
-
-
-def dictionary_key(table: str, field: str) -> str:
-    """Return the `key` of the dictionary that `resolve` finds a string, IP or array field of a table in.
-
-    Raises:
-        KeyError: if there is no such field.
-    """
-    entry = BY_FIELD_NAME[field]
-    if table not in entry.tables:
-        return "missing"
-    match entry.source:
-        case Derived(function, of):
-            return f"{dictionary_key(table, of)}|{function}"
-        case Constant(key):
-            return f"constant:{key}"
-        case ByAction(attribute):
-            return f"action:{attribute}"
-        case Row(column):
-            return f"{table}:{column}"
-        case Entity(column) | Parent(column):
-            return f"entity:{column}"
-        case Absent():
-            return "missing"
 
 
 def python_values(found: Coded | Numbers) -> list[Value]:
@@ -169,26 +145,25 @@ def _missing(entry: Field, count: int) -> Coded | Numbers:
     return Coded(np.zeros(count, "i4"), Dictionary("missing", lambda: 1, _slicer([None])))
 
 
-def _action_values(attribute: str) -> list[Text]:
-    out: list[Text] = [None] * (max(BY_CODE) + 1)
-    for code, action in BY_CODE.items():
+def _action_values(schema: Schema, attribute: str) -> list[Text]:
+    out: list[Text] = [None] * (max(a.code for a in schema.actions) + 1)
+    for action in schema.actions:
         value = getattr(action, attribute)
-        out[code] = tuple(v.encode() for v in value) if isinstance(value, tuple) else value.encode()
+        out[action.code] = tuple(v.encode() for v in value) if isinstance(value, tuple) else value.encode()
     return out
 
 
-def _action_dictionary(attribute: str) -> Dictionary:
-    values = _action_values(attribute)
+def _action_dictionary(schema: Schema, attribute: str) -> Dictionary:
+    values = _action_values(schema, attribute)
     return Dictionary(f"action:{attribute}", lambda: len(values), _slicer(values))
 
 
 def _row_field(
-    entry: Field, source: Row, epoch: Epoch, table: str, rows: npt.NDArray[np.integer] | None
+    schema: Schema, entry: Field, source: Row, epoch: Epoch, table: str, rows: npt.NDArray[np.integer] | None
 ) -> Coded | Numbers:
     data = epoch.tables[table]
     column = _take(data.column(source.column), rows)
-    physical = next(c.physical for c in columns_of(table) if c.name == source.column)
-    if physical is Physical.CODE:
+    if schema.columns_by_name(table)[source.column].physical is Physical.CODE:
         return Coded(column, _string_dictionary(epoch.segment, f"{table}:{source.column}"))
     valid = data.valid(source.column)
     return Numbers(column.astype(_NUMPY[entry.type]), None if valid is None else _take(valid, rows))

@@ -6,7 +6,6 @@ event.category and event.type are a function of the action.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -19,12 +18,12 @@ class Action:
     name: str
     types: tuple[str, ...]
     hook: str
-    categories: tuple[str, ...] = ()
+    categories: tuple[str, ...] | None = None
 
     @property
     def event_categories(self) -> tuple[str, ...]:
-        """The values of event.category."""
-        return self.categories or (self.table,)
+        """The values of event.category: the table's name, if nothing else is said."""
+        return (self.table,) if self.categories is None else self.categories
 
 
 ACTIONS: tuple[Action, ...] = (
@@ -39,29 +38,3 @@ ACTIONS: tuple[Action, ...] = (
     Action("network", 21, "connection_result", ("info",), "raw inet_sock_set_state leaving SYN_SENT"),
     Action("network", 22, "connection_accepted", ("start",), "raw sys_exit accept, accept4"),
 )
-
-TABLES: tuple[str, ...] = tuple(dict.fromkeys(a.table for a in ACTIONS))
-BY_NAME: Mapping[tuple[str, str], Action] = {(a.table, a.name): a for a in ACTIONS}
-BY_CODE: Mapping[int, Action] = {a.code: a for a in ACTIONS}
-
-
-def actions_of(table: str) -> tuple[Action, ...]:
-    """Return the actions of one table, in code order."""
-    return tuple(a for a in ACTIONS if a.table == table)
-
-
-def tables_holding(category: str | None) -> tuple[str, ...]:
-    """Return the tables that may hold an event of `category` (`None`: any), in table order."""
-    if category is None:
-        return TABLES
-    return tuple(t for t in TABLES if any(category in a.event_categories for a in actions_of(t)))
-
-
-def categories() -> tuple[str, ...]:
-    """Return every event.category an event here can have."""
-    return tuple(dict.fromkeys(c for a in ACTIONS for c in a.event_categories))
-
-
-def action_code(table: str, name: str) -> int:
-    """Return the uint8 code of an action; KeyError if there is none of that name."""
-    return BY_NAME[table, name].code

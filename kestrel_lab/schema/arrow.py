@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from kestrel_lab.schema.epoch import Rows
-from kestrel_lab.schema.fields import columns_of
+from kestrel_lab.schema.schema import Schema
 from kestrel_lab.schema.types import Column, Physical
 
 
@@ -18,14 +18,15 @@ def arrow_field(column: Column) -> pa.Field[Any]:
     return pa.field(column.name, column.physical.arrow, nullable=column.nullable, metadata=meta)
 
 
-def arrow_schema(table: str) -> pa.Schema:
+def arrow_schema(schema: Schema, table: str) -> pa.Schema:
     """Return the Arrow schema of an event table, or of `entity`: codes and refs as plain integers."""
-    return pa.schema([arrow_field(c) for c in columns_of(table)], metadata={"table": table})
+    return pa.schema([arrow_field(c) for c in schema.columns_of(table)], metadata={"table": table})
 
 
-def record_batch(table: str, rows: Rows, start: int = 0) -> pa.RecordBatch:
-    """Return rows `start` on as one record batch of `arrow_schema(table)`, ids and times absolute."""
-    return pa.RecordBatch.from_arrays([_array(c, rows, start) for c in columns_of(table)], schema=arrow_schema(table))
+def record_batch(schema: Schema, table: str, rows: Rows, start: int = 0) -> pa.RecordBatch:
+    """Return rows `start` on as one record batch of `arrow_schema(schema, table)`, ids and times absolute."""
+    arrays = [_array(c, rows, start) for c in schema.columns_of(table)]
+    return pa.RecordBatch.from_arrays(arrays, schema=arrow_schema(schema, table))
 
 
 def _array(column: Column, rows: Rows, start: int) -> pa.Array[Any]:

@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from kestrel_lab.schema.epoch import Array
-from kestrel_lab.schema.fields import ENTITY_COLUMNS, columns_of
-from kestrel_lab.schema.types import Column, Physical
+from kestrel_lab.schema.fields import ENTITY_COLUMNS
+from kestrel_lab.schema.schema import BUILTIN, Schema
+from kestrel_lab.schema.types import Physical
 
 DTYPES: Mapping[Physical, str] = {
     Physical.CODE: "i4",
@@ -192,8 +193,9 @@ class ArrayRows:
         rows: int,
         columns: Mapping[str, Array],
         valid: Mapping[str, npt.NDArray[np.bool_]] | None = None,
+        schema: Schema = BUILTIN,
     ) -> None:
-        self._kinds: dict[str, Column] = {c.name: c for c in columns_of(table)}
+        self._kinds = schema.columns_by_name(table)
         self._rows, self._columns, self._valid = rows, columns, valid or {}
 
     def __len__(self) -> int:

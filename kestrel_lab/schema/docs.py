@@ -7,9 +7,8 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from kestrel_lab.schema.actions import ACTIONS, TABLES
-from kestrel_lab.schema.fields import FIELDS, SCHEMA_VERSION, columns_of
-from kestrel_lab.schema.lock import fingerprint
+from kestrel_lab.schema.fields import FIELDS
+from kestrel_lab.schema.schema import BUILTIN
 from kestrel_lab.schema.types import Absent, ByAction, Column, Constant, Derived, Entity, Field, Parent, Row, Source
 from kestrel_lab.schema.vocabulary import NAMES, PLACES, SETS
 
@@ -17,7 +16,7 @@ _HEAD = f"""\
 # Fields
 
 Generated from `kestrel_lab/schema/fields.py` by `python -m kestrel_lab.schema.docs docs/fields.md`; a test compares
-them. Schema version {SCHEMA_VERSION}, fingerprint `{fingerprint()}`.
+them. Schema version {BUILTIN.version}, fingerprint `{BUILTIN.fingerprint}`.
 
 A field's *trust* says who could have changed the value before it was read: `kernel` nobody in userspace,
 `user_memory` the process itself, `procfs` whoever could write what /proc showed, `derived` a function of others,
@@ -30,7 +29,7 @@ false.
 def fields_markdown() -> str:
     """Return the text of docs/fields.md."""
     parts = [_HEAD, "## Actions\n", _actions(), "## Fields\n", _fields(), "## Physical columns\n", _COLUMNS_INTRO]
-    parts += [f"### {table}\n\n{_columns(columns_of(table))}" for table in (*TABLES, "entity")]
+    parts += [f"### {table}\n\n{_columns(columns)}" for table, columns in BUILTIN.columns.items()]
     parts += ["## Fields that no event here has\n", _ABSENT_INTRO, _absent()]
     return "\n".join(parts)
 
@@ -56,7 +55,7 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 def _actions() -> str:
     rows = (
         (str(a.code), a.table, f"`{a.name}`", ", ".join(a.event_categories), ", ".join(a.types), a.hook)
-        for a in ACTIONS
+        for a in BUILTIN.actions
     )
     return _table(("code", "table", "event.action", "event.category", "event.type", "hook"), rows)
 
@@ -66,7 +65,7 @@ def _fields() -> str:
 
 
 def _field(field: Field) -> tuple[str, ...]:
-    tables = "all" if field.tables == TABLES else ", ".join(field.tables)
+    tables = "all" if field.tables == BUILTIN.tables else ", ".join(field.tables)
     kind = field.type.value + ("[]" if field.many else "")
     return f"`{field.name}`", kind, tables, _source(field.source), field.trust.value, field.read, field.doc
 

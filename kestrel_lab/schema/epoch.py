@@ -14,6 +14,8 @@ from typing import Any, Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from kestrel_lab.schema.schema import BUILTIN, Schema
+
 Array = npt.NDArray[Any]
 
 MAX_ROWS = 65_536
@@ -65,7 +67,7 @@ class Segment(Protocol):
         ...
 
     def strings(self, key: str) -> Strings:
-        """Return the dictionary `table:column` (see `fields.dictionary_keys`)."""
+        """Return the dictionary `table:column` (see `Schema.dictionary_keys`)."""
         ...
 
     @property
@@ -168,14 +170,14 @@ class Epoch:
 
 @dataclass(frozen=True, slots=True)
 class SourceInfo:
-    """What is true of a whole source: constants of the host, identities and versions.
+    """What is true of a whole source: constants of the host, identities, and the schema of its events.
 
     `host` feeds the `Constant` fields; its values are text.
     """
 
     recording_id: str
     host: Mapping[str, str]
-    schema_fingerprint: str
+    schema: Schema = BUILTIN
     boot_id: str = ""
     extra: Mapping[str, Any] = field(default_factory=dict)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from kestrel_lab.schema.actions import TABLES
 from kestrel_lab.schema.types import (
     ByAction,
     Column,
@@ -19,7 +18,6 @@ from kestrel_lab.schema.types import (
     Source,
     Trust,
 )
-from kestrel_lab.schema.vocabulary import VOCABULARY
 
 SCHEMA_VERSION = 1
 
@@ -96,7 +94,7 @@ PRECISION_UNSEEN = 3  #: first seen through an act; its exec or fork was lost
 
 _S, _I, _U, _IP = EqlType.STRING, EqlType.INT, EqlType.UINT, EqlType.IP
 _K, _UM, _D = Trust.KERNEL, Trust.USER_MEMORY, Trust.DERIVED
-_ALL = TABLES
+_ALL = tuple(TABLE_COLUMNS)
 
 
 def _f(
@@ -172,16 +170,3 @@ FIELDS: tuple[Field, ...] = (
     _f("network.direction", _S, ("network",), Row("network.direction"), _D, "-", "egress or ingress."),
     _f("kestrel.ret", _I, ("network",), Row("kestrel.ret"), _K, "at the result", "0 or a negative errno."),
 )  # fmt: skip
-
-#: Every field that a rule may name: those of the vocabulary that no table fills are missing everywhere.
-BY_FIELD_NAME: Mapping[str, Field] = {**VOCABULARY, **{f.name: f for f in FIELDS}}
-
-
-def columns_of(table: str) -> tuple[Column, ...]:
-    """Return the physical columns of an event table, or of the entity table (`entity`), in order."""
-    return ENTITY_COLUMNS if table == "entity" else COMMON_COLUMNS + TABLE_COLUMNS[table]
-
-
-def dictionary_keys(table: str) -> tuple[str, ...]:
-    """Return the dictionary keys (`table:column`) of a table's string columns."""
-    return tuple(f"{table}:{c.name}" for c in columns_of(table) if c.physical in (Physical.CODE, Physical.CODES))

@@ -1,52 +1,83 @@
-"""The schema lock: the whole field table as data, and its fingerprint. Stored in every recording."""
+"""The parts of a schema lock: fields, columns and actions as plain data and back, and the fingerprint."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any
 
-from kestrel_lab.schema.actions import ACTIONS, TABLES
-from kestrel_lab.schema.fields import FIELDS, SCHEMA_VERSION, columns_of
-from kestrel_lab.schema.types import Column, Field, Source
+from kestrel_lab.schema.actions import Action
+from kestrel_lab.schema.types import (
+    ByAction,
+    Column,
+    Constant,
+    Derived,
+    Entity,
+    EqlType,
+    Field,
+    Parent,
+    Physical,
+    Row,
+    Source,
+    Trust,
+)
+
+_SOURCES: Mapping[str, type[Source]] = {
+    kind.__name__.lower(): kind for kind in (Row, Entity, Parent, ByAction, Constant, Derived)
+}
 
 
-def schema_lock() -> dict[str, Any]:
-    """Return the field table, the physical columns and the actions as plain data, in a fixed order."""
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "actions": [
-            {"code": a.code, "table": a.table, "name": a.name, "types": list(a.types),
-             "categories": list(a.event_categories)}
-            for a in ACTIONS
-        ],
-        "tables": {t: [_column(c) for c in columns_of(t)] for t in (*TABLES, "entity")},
-        "fields": [_field(f) for f in FIELDS],
-    }  # fmt: skip
+def fingerprint(lock: Mapping[str, Any]) -> str:
+    """Return the sha256 (hex) of a lock's canonical JSON."""
+    return sha256(json.dumps(lock, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
-def fingerprint(lock: dict[str, Any] | None = None) -> str:
-    """Return the sha256 (hex) of a lock's canonical JSON; of this version's lock by default."""
-    text = json.dumps(schema_lock() if lock is None else lock, sort_keys=True, separators=(",", ":"))
-    return sha256(text.encode()).hexdigest()
+def action_data(action: Action) -> dict[str, Any]:
+    """Return an action as plain data."""
+    words = {"types": list(action.types), "categories": list(action.event_categories)}
+    return {"code": action.code, "table": action.table, "name": action.name, **words}
 
 
-def _column(column: Column) -> dict[str, Any]:
+def action_from(data: Mapping[str, Any]) -> Action:
+    """Return the action that `action_data` was given; what is for the documentation alone is not in it."""
+    return Action(data["table"], data["code"], data["name"], tuple(data["types"]), "-", tuple(data["categories"]))
+
+
+def column_data(column: Column) -> dict[str, Any]:
+    """Return a column as plain data."""
     return {"name": column.name, "type": column.physical.value, "nullable": column.nullable, "delta": column.delta}
 
 
-def _source(source: Source) -> dict[str, str]:
-    out = {"kind": type(source).__name__.lower()}
-    return out | {name: getattr(source, name) for name in source.__slots__}
+def column_from(data: Mapping[str, Any]) -> Column:
+    """Return the column that `column_data` was given."""
+    return Column(data["name"], Physical(data["type"]), data["nullable"], data["delta"])
 
 
-def _field(field: Field) -> dict[str, Any]:
+def field_data(field: Field) -> dict[str, Any]:
+    """Return a field as plain data."""
     return {
         "name": field.name,
         "type": field.type.value,
         "many": field.many,
         "tables": list(field.tables),
-        "source": _source(field.source),
+        "source": _source_data(field.source),
         "trust": field.trust.value,
         "since": field.since,
     }
+
+
+def field_from(data: Mapping[str, Any]) -> Field:
+    """Return the field that `field_data` was given; what is for the documentation alone is not in it."""
+    return Field(
+        data["name"], EqlType(data["type"]), tuple(data["tables"]), _source_from(data["source"]), Trust(data["trust"]),
+        "-", "-", data["many"], data["since"],
+    )  # fmt: skip
+
+
+def _source_data(source: Source) -> dict[str, str]:
+    return {"kind": type(source).__name__.lower()} | {name: getattr(source, name) for name in source.__slots__}
+
+
+def _source_from(data: Mapping[str, Any]) -> Source:
+    return _SOURCES[data["kind"]](**{name: value for name, value in data.items() if name != "kind"})

@@ -8,7 +8,7 @@ from dataclasses import replace
 from kestrel_lab.engine import Limits, Pack, engine_build
 from kestrel_lab.recording import Damage, Recording
 from kestrel_lab.schema.alert import Alert, Exhausted, Skip
-from kestrel_lab.schema.lock import fingerprint
+from kestrel_lab.schema.schema import BUILTIN
 from kestrel_lab.session.causes import Cause, CauseKind, RuleChange, by_identity, ranges, rule_changes
 from kestrel_lab.session.chain import Diff, Explain, Link, compare
 from kestrel_lab.session.recorded import LiveRun, live_run, recorded_pack, replay_run
@@ -168,10 +168,12 @@ def cut_cause(alert: Alert, last_event_id: int) -> Cause | None:
 
 def _versions(recording: Recording, build: str) -> Cause | None:
     """Return which version differs between then and now: what is left when nothing is gone."""
-    schema = recording.info.schema_fingerprint
-    if schema != fingerprint():
+    schema = recording.info.schema.base or recording.info.schema.fingerprint
+    if schema != BUILTIN.fingerprint:
         return Cause(
-            CauseKind.SCHEMA, f"recorded with schema {schema[:12]}, replayed with {fingerprint()[:12]}", proved=False
+            CauseKind.SCHEMA,
+            f"recorded with schema {schema[:12]}, replayed with {BUILTIN.fingerprint[:12]}",
+            proved=False,
         )
     if build != engine_build():
         return Cause(

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from kestrel_lab.engine import Engine, Limits, Pack, pack_from_files
 from kestrel_lab.schema.alert import Alert, Exhausted, Mode
 from kestrel_lab.schema.epoch import End, Epoch, SourceInfo
+from kestrel_lab.schema.schema import BUILTIN, Schema
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,20 +19,22 @@ class EngineSpec:
     Attributes:
         files: the pack's files by name.
         mode: `live` (compiled) or `deterministic` (interpreted); the answers are the same.
+        schema: that of the source.
     """
 
     files: Mapping[str, bytes]
     mode: Mode
     limits: Limits
+    schema: Schema = BUILTIN
 
     @classmethod
     def of(cls, pack: Pack, mode: Mode, limits: Limits | None = None) -> EngineSpec:
         """Return the specification of an engine for a loaded pack."""
-        return cls(dict(pack.files), mode, limits or Limits())
+        return cls(dict(pack.files), mode, limits or Limits(), pack.schema)
 
     def pack(self) -> Pack:
         """Return the pack, compiled in this process."""
-        return pack_from_files(self.files, self.limits)
+        return pack_from_files(self.files, self.limits, self.schema)
 
 
 @dataclass(frozen=True, slots=True)

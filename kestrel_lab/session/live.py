@@ -69,9 +69,10 @@ def run_live(
     Raises:
         ProcessDiedError: if a worker died.
     """
-    spec = EngineSpec.of(pack, mode, limits)
     live = _Live(path, on_alerts or (lambda _: None), wait or _sleep, LagPolicy(max_lag_s, clock_ns))
     source = follow(path, wait=live.wait)
+    pack = pack.for_schema(source.info.schema)
+    spec = EngineSpec.of(pack, mode, limits)
     if workers <= 1:
         live.driver = LocalDriver(spec, source.info, pack)
     else:

@@ -112,9 +112,10 @@ def prove(
     Returns:
         The proof; `Proof.check` raises if it failed.
     """
-    open_source = opener(as_source(source))
+    source = as_source(source)
+    open_source = opener(source)
     files = dict(pack.files)
-    jobs = [(c, EngineSpec(files, c.mode, limits or Limits())) for c in configurations]
+    jobs = [(c, EngineSpec(files, c.mode, limits or Limits(), source.info.schema)) for c in configurations]
     rows: list[ProofRow] = []
     reference: _Result | None = None
     difference = ""

@@ -60,7 +60,7 @@ def live_run(recording: Recording) -> LiveRun | None:
     use, files = recording.packs[0]
     facts: Mapping[str, Any] = recording.manifest["facts"].get("engine", {})
     return LiveRun(
-        pack=pack_from_files(files, Limits(**facts.get("limits", {}))),
+        pack=pack_from_files(files, Limits(**facts.get("limits", {})), recording.info.schema),
         schedule=(use,),
         limits=Limits(**facts.get("limits", {})),
         alerts=recording.live_alerts,

@@ -105,6 +105,7 @@ def replay(
     began = time.perf_counter()
     starts = _first_event_of(schedule, pack)
     source = as_source(source)
+    pack = pack.for_schema(source.info.schema)
     driver = open_driver(EngineSpec.of(pack, mode, limits), source, workers, pack)
     collected = Collector(Window(first_id, last_id, from_ns, to_ns), on_alert)
     try:

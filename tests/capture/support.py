@@ -8,7 +8,7 @@ import numpy as np
 
 from kestrel_lab.capture.records import RECORD_VERSION, RINGS, SOURCES, RingKind
 from kestrel_lab.capture.ring import Records, Words
-from kestrel_lab.schema.actions import action_code
+from kestrel_lab.schema.schema import BUILTIN
 
 RING_INDEX = {name: index for index, name in enumerate(RINGS)}
 STALE = 0xA5
@@ -37,7 +37,7 @@ def file_record(ts: int, action: str, *parts: bytes, seq: int = 1, cpu: int = 0,
     ring = "file0" if len(text) <= 256 else "file1"
     words, records = blank(RINGS[ring], 1)
     rec = records[0]
-    put_head(rec, ring, action_code("file", action), ts, seq, cpu, **who)
+    put_head(rec, ring, BUILTIN.action_code("file", action), ts, seq, cpu, **who)
     rec["lens"] = [*map(len, parts), *[0] * (4 - len(parts))]
     rec["present"] = int(action in ("open", "creation"))
     rec["inode"], rec["dev"], rec["open_flags"] = 7, 8, 9
@@ -51,7 +51,7 @@ def process_record(ts: int, action: str, *, creator: tuple[int, int, int] = (1, 
     """Return (ring, words) of a fork or an end."""
     words, records = blank(RINGS["proc"], 1)
     rec = records[0]
-    put_head(rec, "exit" if action == "end" else action, action_code("process", action), ts, seq, cpu, **who)
+    put_head(rec, "exit" if action == "end" else action, BUILTIN.action_code("process", action), ts, seq, cpu, **who)
     rec["creator_tgid"], rec["creator_start"], rec["creator_exec_seq"] = creator
     rec["status"] = status
     return RING_INDEX["proc"], words
@@ -63,7 +63,7 @@ def exec_record(ts: int, args: bytes, *, exe: bytes = b"/bin/x", cwd: bytes = b"
     """Return (ring, words) of an exec of the smallest class."""
     words, records = blank(RINGS["exec0"], 1)
     rec = records[0]
-    put_head(rec, "exec0", action_code("process", "exec"), ts, seq, cpu, **who)
+    put_head(rec, "exec0", BUILTIN.action_code("process", "exec"), ts, seq, cpu, **who)
     rec["creator_tgid"], rec["creator_start"], rec["creator_exec_seq"] = creator
     rec["args_size"] = rec["args_len"] = len(args)
     rec["args"][: len(args)] = np.frombuffer(args, np.uint8)
@@ -79,7 +79,7 @@ def net_record(ts: int, action: str, local: bytes, remote: bytes, ports: tuple[i
     words, records = blank(RINGS["net"], 1)
     rec = records[0]
     source = "accept" if action == "connection_accepted" else "net"
-    put_head(rec, source, action_code("network", action), ts, seq, cpu, **who)
+    put_head(rec, source, BUILTIN.action_code("network", action), ts, seq, cpu, **who)
     rec["local"] = np.frombuffer(local.ljust(16, b"\0"), "u8")
     rec["remote"] = np.frombuffer(remote.ljust(16, b"\0"), "u8")
     rec["local_port"], rec["remote_port"] = ports

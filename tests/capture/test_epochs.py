@@ -12,7 +12,7 @@ from kestrel_lab.schema.fields import FIELDS, FLAG_RELATIVE_PATH, FLAG_TRUNCATED
 
 from .support import exec_record, file_record, net_record, process_record
 
-INFO = SourceInfo("t", {"event.kind": "event", "host.os.type": "linux"}, "x")
+INFO = SourceInfo("t", {"event.kind": "event", "host.os.type": "linux"})
 Made = tuple[int, Words]
 
 

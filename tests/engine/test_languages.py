@@ -12,14 +12,15 @@ from kestrel_lab.engine.limits import Limits
 from kestrel_lab.engine.rulefile import RuleFile
 from kestrel_lab.eql import compile_query, lower_wasm
 from kestrel_lab.schema.errors import RuleError
+from kestrel_lab.schema.schema import Schema
 
 
 def _attached(file: RuleFile) -> tuple[str, ...]:
     return (file.table["module"],)
 
 
-def _compile(file: RuleFile, limits: Limits) -> Compiled:
-    program = compile_query(file.attached[file.table["module"]].decode())
+def _compile(file: RuleFile, limits: Limits, schema: Schema) -> Compiled:
+    program = compile_query(file.attached[file.table["module"]].decode(), schema=schema)
     return Compiled(program, lower_wasm(program))
 
 

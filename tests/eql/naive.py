@@ -17,7 +17,8 @@ from kestrel_lab.eql import ast
 from kestrel_lab.eql.parse import parse
 from kestrel_lab.schema.access import python_values, resolve
 from kestrel_lab.schema.epoch import EpochSource
-from kestrel_lab.schema.fields import BY_FIELD_NAME, FIELDS
+from kestrel_lab.schema.fields import FIELDS
+from kestrel_lab.schema.schema import BUILTIN
 from kestrel_lab.schema.types import EqlType
 from tests.eql import lucene
 
@@ -138,7 +139,7 @@ def compared(node: ast.Compare, event: Event) -> bool | None:
 
 
 def is_address(node: ast.Node) -> bool:
-    known = BY_FIELD_NAME.get(node.name) if isinstance(node, ast.Name) else None
+    known = BUILTIN.fields.get(node.name) if isinstance(node, ast.Name) else None
     return known is not None and known.type is EqlType.IP
 
 

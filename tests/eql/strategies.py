@@ -8,18 +8,18 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from kestrel_lab.schema.actions import ACTIONS, TABLES
-from kestrel_lab.schema.fields import BY_FIELD_NAME
+from kestrel_lab.schema.actions import ACTIONS
+from kestrel_lab.schema.schema import BUILTIN
 from kestrel_lab.schema.types import ByAction, EqlType, Field, Row, Trust
 
 
 def _field(name: str, kind: EqlType) -> Field:
-    return Field(name, kind, TABLES, Row(name), Trust.KERNEL, "-", "-")
+    return Field(name, kind, BUILTIN.tables, Row(name), Trust.KERNEL, "-", "-")
 
 
 #: The schema, and a field of each type that it has none of.
 FIELDS: Mapping[str, Field] = {
-    **BY_FIELD_NAME,
+    **BUILTIN.fields,
     **{f.name: f for f in (_field("t.float", EqlType.FLOAT), _field("t.flag", EqlType.BOOL))},
 }
 TEXTS = ("event.type", "event.category", "event.action", "process.name", "process.args", "file.path", "user.id")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from kestrel_lab.engine.predicate import TrappedError
 from kestrel_lab.eql import compile_query, lower_lua, lower_wasm
 from kestrel_lab.eql.limits import MAX_DEPTH
 from kestrel_lab.schema.errors import RuleError
+from kestrel_lab.schema.schema import BUILTIN
 from tests.eql.corpora import corpus
 from tests.eql.host import Event, evaluate, evaluate_lua
 from tests.eql.strategies import FIELDS
@@ -22,7 +24,7 @@ JIT = (True, False)
 
 def agree(query: str, events: list[Event]) -> list[int]:
     """Return the rows that pass the only stage, after all backends have said the same."""
-    program = compile_query(query, fields=FIELDS)
+    program = compile_query(query, schema=replace(BUILTIN, fields=FIELDS))
     rows = range(len(events))
     want = evaluate(lower_wasm(program, FIELDS), 0, events, rows).hits
     for jit in JIT:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import given, settings
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from kestrel_lab.eql import compile_query, lower_lua, lower_wasm
 from kestrel_lab.eql.parse import parse
 from kestrel_lab.eql.texttest import passes
+from kestrel_lab.schema.schema import BUILTIN
 from tests.eql import naive
 from tests.eql.host import evaluate, evaluate_lua
 from tests.eql.strategies import FIELDS, events, filters
@@ -21,7 +23,7 @@ from tests.eql.strategies import FIELDS, events, filters
 @settings(max_examples=300, deadline=None)
 @given(filters, st.lists(events(), min_size=1, max_size=12))
 def test_a_module_agrees_with_the_definition(text: str, found: list[dict[str, Any]]) -> None:
-    program = compile_query(text, fields=FIELDS)
+    program = compile_query(text, schema=replace(BUILTIN, fields=FIELDS))
     (stage,) = program.stages
     module = lower_wasm(program, FIELDS)
     query = parse(text).body

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from kestrel_lab.eql import compile_query, lower_wasm
 from kestrel_lab.eql.parse import parse
+from kestrel_lab.schema.schema import BUILTIN
 from tests.eql import naive
 from tests.eql.host import evaluate
 from tests.eql.strategies import FIELDS
@@ -17,7 +19,7 @@ def hit(condition: str, **event: Any) -> bool:
     """Return whether an event passes `any where condition`; `process_name=` stands for process.name."""
     found = {name.replace("__", "_").replace("_", ".", 1): value for name, value in event.items()}
     query = f"any where {condition}"
-    module = lower_wasm(compile_query(query, fields=FIELDS), FIELDS)
+    module = lower_wasm(compile_query(query, schema=replace(BUILTIN, fields=FIELDS)), FIELDS)
     out = evaluate(module, 0, [found], [0]).hits == [0]
     assert naive.passes(parse(query).body, found) is out  # type: ignore[arg-type]
     return out

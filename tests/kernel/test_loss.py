@@ -5,9 +5,9 @@ import subprocess
 from pathlib import Path
 
 from kestrel_lab.capture import CaptureConfig, LiveSource
-from kestrel_lab.schema.actions import action_code
 from kestrel_lab.schema.epoch import Epoch
 from kestrel_lab.schema.fields import PRECISION_UNSEEN
+from kestrel_lab.schema.schema import BUILTIN
 
 from .support import capture, own_cgroup
 
@@ -74,7 +74,7 @@ def test_a_scope_holds_its_descendants() -> None:
 
 
 def test_what_is_pushed_down_is_filtered_and_counted(tmp_path: Path) -> None:
-    wanted = frozenset({action_code("file", "creation")})
+    wanted = frozenset({BUILTIN.action_code("file", "creation")})
     paths = [tmp_path / f"f{i}" for i in range(20)]
 
     def act(_: LiveSource) -> None:

@@ -6,7 +6,7 @@ from unittest import mock
 from kestrel_lab.capture import CaptureConfig, LiveSource
 from kestrel_lab.capture.ring import Ring, Words
 from kestrel_lab.schema.epoch import Epoch
-from kestrel_lab.schema.fields import dictionary_keys
+from kestrel_lab.schema.schema import BUILTIN
 
 from .support import capture, own_cgroup, run_in, settle
 
@@ -15,7 +15,7 @@ SECRET = b"S3CRET"
 
 def new_texts(epoch: Epoch, since: dict[str, int]) -> bytes:
     """Return every byte of text that the dictionaries got since."""
-    keys = [key for table in (*epoch.tables, "entity") for key in dictionary_keys(table)]
+    keys = [key for table in (*epoch.tables, "entity") for key in BUILTIN.dictionary_keys(table)]
     texts = [t for key in keys for t in epoch.segment.strings(key).values(max(since.get(key, 1), 1), 1 << 30)]
     return b"\0".join(texts)
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from kestrel_lab.recording import RecordingWriter
 from kestrel_lab.schema.epoch import Epoch, Ledger
-from kestrel_lab.schema.fields import columns_of
+from kestrel_lab.schema.schema import BUILTIN
 from kestrel_lab.schema.types import Physical
 from tests.support.epochs import INFO, MemorySource, source
 
@@ -78,7 +78,7 @@ def assert_same(found: Epoch, expected: Epoch) -> None:
     assert found.segment.index == expected.segment.index
     for table, rows in expected.tables.items():
         assert len(found.tables[table]) == len(rows)
-        for column in columns_of(table):
+        for column in BUILTIN.columns_of(table):
             name = column.name
             mine, theirs = found.tables[table].column(name), rows.column(name)
             assert mine.dtype == theirs.dtype, name
@@ -95,7 +95,7 @@ def assert_same(found: Epoch, expected: Epoch) -> None:
         assert found.segment.strings(key).values(1, count) == expected.segment.strings(key).values(1, count), key
     mine_e, theirs_e, count = found.segment.entities, expected.segment.entities, expected.entity_count
     assert len(mine_e) >= count
-    for column in columns_of("entity"):
+    for column in BUILTIN.columns_of("entity"):
         if column.physical is Physical.CODES:
             (offsets, codes), (expected_offsets, expected_codes) = (
                 mine_e.lists(column.name),

@@ -14,6 +14,7 @@ import pytest
 from kestrel_lab.recording import open_recording, pack, repair
 from kestrel_lab.schema.errors import DamagedError, IncompatibleError, PermissionMissingError, UsageError
 from kestrel_lab.schema.lock import fingerprint
+from kestrel_lab.schema.schema import BUILTIN
 from tests.recording.support import assert_all_same, record, small
 
 
@@ -43,7 +44,7 @@ def test_a_newer_minor_version_is_read(path: Path) -> None:
 
 def test_another_schema_is_refused_with_both_named(path: Path) -> None:
     change(path, lambda m: m["schema"].update(fingerprint="00ff"))
-    with pytest.raises(IncompatibleError, match=f"schema 00ff; this version has {fingerprint()}") as found:
+    with pytest.raises(IncompatibleError, match=f"schema 00ff; this version has {BUILTIN.fingerprint}") as found:
         open_recording(path)
     assert found.value.exit_code == 3
 
@@ -82,7 +83,7 @@ def test_what_rules_can_see_cannot_be_changed(path: Path, section: str) -> None:
 
 
 def test_the_schema_lies_beside_it(path: Path) -> None:
-    assert fingerprint(json.loads((path / "schema.json").read_bytes())) == fingerprint()
+    assert fingerprint(json.loads((path / "schema.json").read_bytes())) == BUILTIN.fingerprint
 
 
 def test_another_users_recording() -> None:

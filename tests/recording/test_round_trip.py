@@ -12,12 +12,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kestrel_lab.recording import RecordingWriter, open_recording
-from kestrel_lab.schema.actions import ACTIONS, BY_CODE
+from kestrel_lab.schema.actions import ACTIONS
 from kestrel_lab.schema.alert import PackUse
 from kestrel_lab.schema.build import DTYPES, ArrayRows, GrowingSegment
 from kestrel_lab.schema.epoch import Epoch, Gap
 from kestrel_lab.schema.errors import DamagedError, UsageError
 from kestrel_lab.schema.fields import COMMON_COLUMNS, TABLE_COLUMNS
+from kestrel_lab.schema.schema import BUILTIN
 from kestrel_lab.schema.types import Physical
 from tests.recording.support import LEDGER, assert_all_same, record, small, write
 from tests.support.epochs import INFO, source
@@ -32,7 +33,7 @@ def _number(dtype: str) -> st.SearchStrategy[int]:
 
 @st.composite
 def _event(draw: st.DrawFn) -> dict[str, Any]:
-    action = BY_CODE[draw(st.sampled_from([a.code for a in ACTIONS]))]
+    action = BUILTIN.action(draw(st.sampled_from([a.code for a in ACTIONS])))
     out: dict[str, Any] = {"table": action.table, "action": action.name, "pid": draw(st.integers(0, 3)),
                            "ppid": draw(st.integers(0, 3)), "name": draw(_TEXT), "executable": draw(_TEXT),
                            "start_ns": draw(_number("u8")), "args": draw(st.lists(_TEXT, max_size=3)),

@@ -13,8 +13,7 @@ from kestrel_lab.recording.decode import BatchColumns, MalformedError, dictionar
 from kestrel_lab.recording.seal import BATCH_ROWS
 from kestrel_lab.schema.build import ArrayRows, GrowingSegment
 from kestrel_lab.schema.epoch import Epoch
-from kestrel_lab.schema.fields import columns_of
-from kestrel_lab.schema.lock import fingerprint
+from kestrel_lab.schema.schema import BUILTIN
 from tests.recording.support import events, record, small
 from tests.support.epochs import source
 
@@ -63,8 +62,8 @@ def test_others_can_read_it(tmp_path: Path) -> None:
     sizes = [reader.get_batch(i).num_rows for i in range(reader.num_record_batches)]
     assert all(BATCH_ROWS <= size < BATCH_ROWS + 65_536 for size in sizes[:-1])
     assert sum(sizes) == 200_000
-    assert reader.schema.metadata[b"fingerprint"] == fingerprint().encode()
-    assert {c.name for c in columns_of("file")} - set(reader.schema.names) == {
+    assert reader.schema.metadata[b"fingerprint"] == BUILTIN.fingerprint.encode()
+    assert {c.name for c in BUILTIN.columns_of("file")} - set(reader.schema.names) == {
         "user.id", "group.id", "process.real_user.id", "process.real_group.id", "file.Ext.original.path"
     }  # fmt: skip
     batch = reader.get_batch(0)
@@ -88,7 +87,7 @@ def test_codes_of_missing_values_are_null_to_others(tmp_path: Path) -> None:
 def test_our_decoder_agrees_with_arrows(tmp_path: Path) -> None:
     record(tmp_path / "a.krec", source(events(120), epoch_rows=10).stored)
     for file in (tmp_path / "a.krec/segments/000000").glob("*.arrow"):
-        columns = {c.name: c for c in columns_of(file.stem)}
+        columns = {c.name: c for c in BUILTIN.columns_of(file.stem)}
         reader = _open(file)
         here = open_recording(tmp_path / "a.krec")
         seal = next(iter(here.journal.seals.values()))
@@ -114,7 +113,7 @@ def test_our_decoder_agrees_with_arrows(tmp_path: Path) -> None:
 @pytest.mark.parametrize("data", [b"", b"\xff" * 8, bytes(64), b"\xff\xff\xff\xff" + bytes(60)])
 def test_no_message(data: bytes) -> None:
     with pytest.raises(MalformedError):
-        BatchColumns(memoryview(data), columns_of("file"))
+        BatchColumns(memoryview(data), BUILTIN.columns_of("file"))
     with pytest.raises(MalformedError):
         dictionary_values(memoryview(bytes(8) + data))
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from kestrel_lab.schema.access import Coded, Numbers, python_values, resolve
-from kestrel_lab.schema.actions import TABLES
 from kestrel_lab.schema.epoch import Epoch
 from kestrel_lab.schema.fields import FIELDS
 from kestrel_lab.schema.ids import entity_id
+from kestrel_lab.schema.schema import BUILTIN
 from kestrel_lab.schema.types import EqlType
 from tests.support.epochs import BOOT_ID, INFO, source
 
@@ -84,7 +84,7 @@ def epoch_of(table: str) -> Epoch:
     return source(events).stored[0]
 
 
-@pytest.mark.parametrize("table", TABLES)
+@pytest.mark.parametrize("table", BUILTIN.tables)
 @pytest.mark.parametrize("field", FIELDS, ids=lambda f: f.name)
 def test_every_field_of_an_act(table: str, field: Any) -> None:
     epoch = epoch_of(table)
@@ -94,7 +94,7 @@ def test_every_field_of_an_act(table: str, field: Any) -> None:
     assert python_values(found)[known] == (COMMON | OWN[table]).get(field.name)
 
 
-@pytest.mark.parametrize("table", TABLES)
+@pytest.mark.parametrize("table", BUILTIN.tables)
 @pytest.mark.parametrize("field", FIELDS, ids=lambda f: f.name)
 def test_an_act_of_the_unknown_entity_has_its_own_values_only(table: str, field: Any) -> None:
     epoch = epoch_of(table)
@@ -105,7 +105,7 @@ def test_an_act_of_the_unknown_entity_has_its_own_values_only(table: str, field:
     assert found == (always | of_action | of_host).get(field.name)
 
 
-@pytest.mark.parametrize("table", TABLES)
+@pytest.mark.parametrize("table", BUILTIN.tables)
 @pytest.mark.parametrize("rows", [[], [0], [-1], [1, 0, 1]])
 def test_chosen_rows_are_those_rows_of_all(table: str, rows: list[int]) -> None:
     epoch = epoch_of(table)
@@ -115,7 +115,7 @@ def test_chosen_rows_are_those_rows_of_all(table: str, rows: list[int]) -> None:
         assert part == [whole[r] for r in rows], field.name
 
 
-@pytest.mark.parametrize("table", TABLES)
+@pytest.mark.parametrize("table", BUILTIN.tables)
 def test_dictionaries_read_in_parts_are_the_whole(table: str) -> None:
     epoch = epoch_of(table)
     for field in FIELDS:
@@ -160,5 +160,5 @@ def test_a_field_that_is_not_there_is_a_key_error() -> None:
 
 
 def test_a_source_without_a_host_name_has_none() -> None:
-    bare = type(INFO)("r", {}, INFO.schema_fingerprint)
+    bare = type(INFO)("r", {}, INFO.schema)
     assert python_values(resolve(bare, epoch_of("file"), "file", "host.name")) == [None, None]

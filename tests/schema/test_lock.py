@@ -7,13 +7,14 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from kestrel_lab.schema.actions import ACTIONS, TABLES, actions_of, tables_holding
-from kestrel_lab.schema.fields import ENTITY_COLUMNS, FIELDS, SCHEMA_VERSION, columns_of
-from kestrel_lab.schema.lock import fingerprint, schema_lock
+from kestrel_lab.schema.actions import ACTIONS
+from kestrel_lab.schema.fields import ENTITY_COLUMNS, FIELDS, SCHEMA_VERSION
+from kestrel_lab.schema.schema import BUILTIN, Schema
 from kestrel_lab.schema.types import Entity, Parent, Row
 
 #: fingerprint of the lock of each schema version there has been
@@ -21,19 +22,19 @@ PINNED = {1: "ff67c7389652e230f7e031430f823d46240053700fca2662a53f8e3790e5089a"}
 
 
 def test_the_field_table_changes_only_with_its_version() -> None:
-    assert PINNED.get(SCHEMA_VERSION) == fingerprint(), (
+    assert PINNED.get(SCHEMA_VERSION) == BUILTIN.fingerprint, (
         "The field table, the columns or the actions changed. Recordings made before it will be refused or need an "
         "up-converter: raise SCHEMA_VERSION in schema/fields.py, give new fields `since`, write the up-converter, "
-        f"and pin version and fingerprint here. The fingerprint is now {fingerprint()}."
+        f"and pin version and fingerprint here. The fingerprint is now {BUILTIN.fingerprint}."
     )
 
 
 @pytest.mark.parametrize("seed", ["0", "1", "4242"])
 def test_fingerprint_is_the_same_under_any_hash_seed(seed: str) -> None:
-    code = "from kestrel_lab.schema.lock import fingerprint; print(fingerprint())"
+    code = "from kestrel_lab.schema.schema import BUILTIN; print(BUILTIN.fingerprint)"
     env = os.environ | {"PYTHONHASHSEED": seed, "LC_ALL": "C", "TZ": "Asia/Kathmandu"}
     printed = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True).stdout
-    assert printed.strip() == fingerprint()
+    assert printed.strip() == BUILTIN.fingerprint
 
 
 def leaves(data: Any) -> list[Any]:
@@ -46,7 +47,7 @@ def leaves(data: Any) -> list[Any]:
 
 def test_the_lock_holds_plain_words_only() -> None:
     """No repr, module path or other text that another Python could spell another way."""
-    for leaf in leaves(schema_lock()):
+    for leaf in leaves(BUILTIN.lock()):
         assert type(leaf) in (str, int, bool), leaf
         if isinstance(leaf, str):
             assert re.fullmatch(r"[A-Za-z0-9_.]+", leaf), leaf
@@ -54,17 +55,21 @@ def test_the_lock_holds_plain_words_only() -> None:
 
 
 def test_the_lock_comes_back_from_json() -> None:
-    assert fingerprint(json.loads(json.dumps(schema_lock()))) == fingerprint()
+    back = Schema.from_lock(json.loads(json.dumps(BUILTIN.lock())))
+    assert back == BUILTIN
+    assert back.lock() == BUILTIN.lock()
+    assert back.keys == BUILTIN.keys
+    assert replace(BUILTIN, base="00ff") != BUILTIN
 
 
 def test_field_and_column_names_are_unique_and_sources_exist() -> None:
     assert len({f.name for f in FIELDS}) == len(FIELDS)
     entity_columns = {c.name for c in ENTITY_COLUMNS}
     for field in FIELDS:
-        assert set(field.tables) <= set(TABLES)
+        assert set(field.tables) <= set(BUILTIN.tables)
         if isinstance(field.source, Row):
             for table in field.tables:
-                assert field.source.column in {c.name for c in columns_of(table)}, field.name
+                assert field.source.column in {c.name for c in BUILTIN.columns_of(table)}, field.name
         if isinstance(field.source, (Entity, Parent)):
             assert field.source.column in entity_columns, field.name
 
@@ -73,10 +78,10 @@ def test_action_codes_are_unique_and_fit_their_column() -> None:
     codes = [a.code for a in ACTIONS]
     assert len(set(codes)) == len(codes)
     assert all(0 < c < 256 for c in codes)
-    assert [a for t in TABLES for a in actions_of(t)] == list(ACTIONS)
+    assert [a for t in BUILTIN.tables for a in BUILTIN.actions_of(t)] == list(ACTIONS)
 
 
 def test_an_unnamed_category_is_every_table() -> None:
-    assert tables_holding(None) == TABLES
-    assert tables_holding("file") == ("file",)
-    assert tables_holding("nothing") == ()
+    assert BUILTIN.tables_holding(None) == BUILTIN.tables
+    assert BUILTIN.tables_holding("file") == ("file",)
+    assert BUILTIN.tables_holding("nothing") == ()

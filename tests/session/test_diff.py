@@ -1,5 +1,6 @@
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from kestrel_lab.engine import Limits, Pack
 from kestrel_lab.recording import Recording, open_recording
 from kestrel_lab.schema.alert import Exhausted
+from kestrel_lab.schema.schema import BUILTIN
 from kestrel_lab.session.causes import CauseKind, rule_changes
 from kestrel_lab.session.chain import Diff
 from kestrel_lab.session.diff import diff_rules, rule_cause
@@ -203,7 +205,7 @@ def test_another_engine_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 def test_another_schema_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     recording = tampered(tmp_path / "a.krec")
-    monkeypatch.setattr("kestrel_lab.session.diff.fingerprint", lambda: "another")
+    monkeypatch.setattr("kestrel_lab.session.diff.BUILTIN", replace(BUILTIN, version=99))
     assert kinds(diff_rules(recording)) == {CauseKind.SCHEMA}
 
 

@@ -8,19 +8,18 @@ from typing import Any
 
 import numpy as np
 
-from kestrel_lab.schema.actions import action_code
 from kestrel_lab.schema.build import DTYPES, ArrayRows, GrowingSegment
 from kestrel_lab.schema.epoch import End, Epoch, Rows, SourceInfo
 from kestrel_lab.schema.fields import COMMON_COLUMNS, FLAG_LATE, TABLE_COLUMNS
 from kestrel_lab.schema.ids import entity_id
-from kestrel_lab.schema.lock import fingerprint
+from kestrel_lab.schema.schema import BUILTIN
 from kestrel_lab.schema.types import Physical
 
 BOOT_ID = bytes(range(16))
 INFO = SourceInfo(
     recording_id="test",
     host={"host.os.type": "linux", "event.kind": "event", "host.id": "h1", "host.name": "box"},
-    schema_fingerprint=fingerprint(),
+    schema=BUILTIN,
     boot_id=BOOT_ID.hex(),
 )
 
@@ -117,7 +116,7 @@ def _row(
         "table": table,
         "event_id": event_id,
         "ts_boot_ns": ts,
-        "action": action_code(table, event["action"]),
+        "action": BUILTIN.action_code(table, event["action"]),
         "flags": event.get("flags", 0),
         "entity": _image(segment, images, event, event_id),
     }

@@ -44,7 +44,9 @@ def command(recording: Path, other: Path | None, rules: tuple[Path, ...], skip_b
     if other is not None:
         found = diff_recordings(open_recording(recording), open_recording(other))
     else:
-        found = diff_rules(open_recording(recording), load_rules(rules, skip_broken=skip_broken) if rules else None)
+        opened = open_recording(recording)
+        pack = load_rules(rules, opened.info.schema, skip_broken=skip_broken) if rules else None
+        found = diff_rules(opened, pack)
     show(found, fmt)
     return _exit_code(found)
 

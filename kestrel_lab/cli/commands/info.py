@@ -75,7 +75,7 @@ def _origin(source: Recording) -> dict[str, Any]:
     return {
         "recording_id": source.info.recording_id,
         "format": f"{version['major']}.{version['minor']}",
-        "schema": source.info.schema_fingerprint,
+        "schema": source.info.schema.fingerprint,
         "host": source.info.host.get("host.name"),
         "kernel": facts.get("kernel"),
         "boot_id": source.info.boot_id,

@@ -99,7 +99,7 @@ def show_recorded(recording: Recording) -> None:
     from kestrel_lab.cli.events import count_actions
 
     heading("What was recorded")
-    counts = count_actions(recording.epochs())
+    counts = count_actions(recording.info.schema, recording.epochs())
     rows = [(action.table, action.name, units.count(number)) for action, number in counts]
     output.table(("category", "action", "events"), rows, right=("events",))
     events = sum(number for _, number in counts)
