@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kestrel_lab.cli import output
+from kestrel_lab.cli.commands import rules_test
 from kestrel_lab.cli.options import format_option
 from kestrel_lab.schema.errors import ExitCode
 
@@ -18,14 +19,18 @@ if TYPE_CHECKING:
 
 @click.group("rules")
 def command() -> None:
-    """Check rules.
+    """Check and test rules.
 
     A rule is a TOML file in the layout of Elastic's public rule repository.
 
     \b
     Examples:
       kestrel-lab rules check ./rules
+      kestrel-lab rules test ./rules
     """
+
+
+command.add_command(rules_test.command)
 
 
 @command.command("check")
