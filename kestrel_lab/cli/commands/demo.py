@@ -16,9 +16,9 @@ import click
 def command(out: Path | None) -> None:
     """Record, alert, replay and diff in under two minutes.
 
-    Where eBPF works, a harmless scripted intrusion is recorded: a script is dropped, made executable and run, a shell
-    connects to a loopback listener, a file is renamed and deleted. Elsewhere it says what is missing and shows the
-    same from a shipped recording.
+    Where eBPF works, a harmless scripted intrusion is recorded: a script is dropped and run, a shell
+    looks around and connects to a loopback listener, a file is packed, renamed and deleted, and more. Elsewhere it
+    says what is missing and shows the same from a shipped recording.
 
     \b
     Examples:
