@@ -110,4 +110,4 @@ def test_the_intrusion_runs_by_itself() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "kestrel_lab.cli.demo.intrusion"], capture_output=True, text=True, check=True
     )
-    assert len(done.stdout.splitlines()) == 6
+    assert len(done.stdout.splitlines()) == 14

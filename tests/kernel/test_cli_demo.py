@@ -23,9 +23,17 @@ KESTREL = [sys.executable, "-m", "kestrel_lab.cli.main"]
 #: What the intrusion must raise, act by act, with the starter pack.
 EXPECTED = {
     "it is run": ["Program run from a temporary folder", "File dropped into a temporary folder and run"],
+    "a shell looks around": ["Discovery commands in a row"],
+    "keys are searched for": ["Search for keys and stored passwords"],
+    "a closed port": ["Connections refused in a row"],
     "a shell connects": ["Shell opens a network device path", "Shell opens a network connection"],
+    "a program passes for a kernel thread": ["Program named as a kernel thread"],
+    "the script is made to look old": ["File times set by touch"],
+    "a file is packed": ["Archive made in a temporary folder"],
+    "a dropped program connects": ["Program in a temporary folder opens a connection"],
     "a file is renamed": ["File renamed to an extension that ransomware uses"],
-    "it and the script are deleted": ["File run from a temporary folder and then deleted"],
+    "a note is left": ["Ransom note created"],
+    "everything is deleted": ["File run from a temporary folder and then deleted"],
 }
 
 
@@ -50,6 +58,11 @@ def test_each_act_is_followed_by_its_alerts_within_a_second(told: tuple[Path, st
     delays = [float(found) for found in re.findall(r"^    ([0-9.]+) s later:", text, re.MULTILINE)]
     assert delays
     assert max(delays) < 1
+
+
+def test_at_least_eight_starter_rules_fire(told: tuple[Path, str]) -> None:
+    recording = open_recording(told[0] / "demo.krec")
+    assert len({alert.rule_id for alert in recording.live_alerts}) >= 8
 
 
 def test_the_replay_is_equal_and_the_edit_has_its_cause(told: tuple[Path, str]) -> None:

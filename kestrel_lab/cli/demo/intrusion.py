@@ -13,13 +13,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 #: Where rules look for droppers, so the folder is made there whatever TMPDIR says.
 TEMP = Path("/tmp")
 
+HIDE = "exec -a '[kworker/0:2-events]' sleep 0"
 PAYLOAD = "#!/bin/sh\n# Harmless: the demo wrote this.\n/usr/bin/id\n"
 
 
@@ -46,23 +47,35 @@ class Act:
 
 @dataclass(slots=True)
 class Stage:
-    """Where the intrusion happens: its folder and the port of its listener on 127.0.0.1."""
+    """Where the intrusion happens: its folder, and on 127.0.0.1 the port of its listener and one that is closed."""
 
     folder: Path
     port: int
+    closed: int
     acts: list[Act] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        payload, loot = self.folder / "update.sh", self.folder / "notes.txt"
-        locked = self.folder / "notes.txt.locked"
+        payload, loot, packed = (self.folder / name for name in ("update.sh", "notes.txt", "loot.tar.gz"))
+        program, locked, note = (
+            self.folder / name for name in ("updater", "notes.txt.locked", "README_TO_DECRYPT.txt")
+        )
         connect = f"exec 3<>/dev/tcp/127.0.0.1/{self.port}; echo hello >&3; exec 3>&-"
+        everything = [str(path) for path in (payload, program, packed, locked, note)]
         self.acts = [
             Act("drop", f"a script is dropped: {payload}", lambda: _write(payload)),
             Act("arm", "it is made executable", lambda: _run("chmod", "+x", str(payload))),
             Act("execute", "it is run", lambda: _run(str(payload))),
+            Act("look", "a shell looks around", lambda: _run("bash", "-c", "id; whoami; uname -a; who; df; :")),
+            Act("search", "keys are searched for, in its own folder", lambda: _search(self.folder)),
+            Act("scan", f"a closed port of 127.0.0.1 is tried ten times: {self.closed}", lambda: _scan(self.closed)),
             Act("connect", f"a shell connects to 127.0.0.1:{self.port}", lambda: _run("bash", "-c", connect)),
-            Act("rename", f"a file is renamed: {loot} to {locked.name}", lambda: _rename(loot, locked)),
-            Act("delete", "it and the script are deleted", lambda: _run("rm", str(locked), str(payload))),
+            Act("hide", "a program passes for a kernel thread", lambda: _run("bash", "-c", HIDE)),
+            Act("age", "the script is made to look old", lambda: _run("touch", "-r", "/usr/bin/id", str(payload))),
+            Act("pack", f"a file is packed: {packed.name}", lambda: _pack(loot, packed)),
+            Act("call", f"a dropped program connects to 127.0.0.1:{self.port}", lambda: _call(program, connect)),
+            Act("rename", f"a file is renamed: {loot} to {locked.name}", lambda: _run("mv", str(loot), str(locked))),
+            Act("note", f"a note is left: {note.name}", lambda: _echo("Harmless: the demo wrote this.", note)),
+            Act("delete", "everything is deleted", lambda: _run("rm", *everything)),
         ]
 
 
@@ -70,11 +83,12 @@ class Stage:
 def stage(parent: Path = TEMP) -> Iterator[Stage]:
     """Make a folder and a listener for the intrusion, and take both away afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="kestrel-lab-demo-", dir=parent))
-    listener = socket.create_server(("127.0.0.1", 0))
     try:
-        yield Stage(folder, listener.getsockname()[1])
+        # Bound and not listening: nobody else can have the port, and whoever connects is refused.
+        with socket.create_server(("127.0.0.1", 0)) as listener, socket.socket() as closed:
+            closed.bind(("127.0.0.1", 0))
+            yield Stage(folder, listener.getsockname()[1], closed.getsockname()[1])
     finally:
-        listener.close()
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -97,9 +111,28 @@ def _write(payload: Path) -> None:
     _run("sh", "-c", 'printf "%s" "$1" > "$0"', str(payload), PAYLOAD)
 
 
-def _rename(loot: Path, locked: Path) -> None:
-    _run("sh", "-c", 'echo "meeting at nine" > "$0"', str(loot))
-    _run("mv", str(loot), str(locked))
+def _echo(text: str, path: Path) -> None:
+    _run("sh", "-c", 'echo "$1" > "$0"', str(path), text)
+
+
+def _search(folder: Path) -> None:
+    _run("find", str(folder), "-name", "id_rsa*")
+
+
+def _scan(port: int) -> None:
+    for _ in range(10):
+        with socket.socket() as attempt, suppress(ConnectionRefusedError):
+            attempt.connect(("127.0.0.1", port))
+
+
+def _pack(loot: Path, packed: Path) -> None:
+    _echo("meeting at nine", loot)
+    _run("tar", "-czf", str(packed), "-C", str(loot.parent), loot.name)
+
+
+def _call(program: Path, connect: str) -> None:
+    _run("cp", shutil.which("bash") or "/bin/bash", str(program))
+    _run(str(program), "-c", connect)
 
 
 def _run(*command: str) -> None:
