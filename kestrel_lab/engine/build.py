@@ -22,7 +22,7 @@ def engine_build() -> str:
         out.update(f"{name} {version(name)}\n".encode())
     for layer in _LAYERS:
         for path in sorted((_PACKAGE / layer).rglob("*")):
-            if path.suffix in (".py", ".lark", ".lua"):
+            if path.suffix in (".py", ".lark", ".lua", ".wat"):
                 data = path.read_bytes()
                 out.update(f"{path.relative_to(_PACKAGE).as_posix()} {len(data)}\n".encode() + data)
     return out.hexdigest()

@@ -54,10 +54,14 @@ class Captures:
     They hold on to the epoch until `keep`, and then to its segment until `settle`. Pickling looks all of them up.
     """
 
-    def __init__(self, info: SourceInfo, epoch: Epoch, table: str, fields: tuple[str, ...], rows: Array) -> None:
-        """Take the fields and the rows; nothing is looked up yet."""
+    def __init__(
+        self, info: SourceInfo, epoch: Epoch, table: str, fields: tuple[str, ...], rows: Array,
+        made: Mapping[str, list[Value]] | None = None,
+    ) -> None:  # fmt: skip
+        """Take the fields and the rows; nothing is looked up yet. `made` are values by name that a rule made itself."""
+        self._made = made or {}
         self._origin: _Origin | None = _Origin(info, epoch, table, rows)
-        self._fields = fields
+        self._fields = (*fields, *self._made)
         self._columns: list[_Column] = []
         self._places: dict[int, int] | None = None
 
@@ -65,6 +69,7 @@ class Captures:
         """Return the same captures, apart: what is kept of the copy is nothing to the original."""
         out = Captures.__new__(Captures)
         out._origin, out._fields, out._columns, out._places = self._origin, self._fields, self._columns, self._places
+        out._made = self._made
         return out
 
     def take(self, indexes: Sequence[int]) -> list[Capture]:
@@ -88,7 +93,9 @@ class Captures:
         if self._origin is not None:
             info, epoch, table = self._origin.info, self._origin.epoch, self._origin.table
             rows = self._origin.rows[np.array(indexes, np.int64)]
-            return [resolve(info, epoch, table, field, rows) for field in self._fields]
+            fields = self._fields[: len(self._fields) - len(self._made)]
+            found: list[_Column] = [resolve(info, epoch, table, field, rows) for field in fields]
+            return found + [[values[i] for i in indexes] for values in self._made.values()]
         places = indexes if self._places is None else [self._places[i] for i in indexes]
         return [_some(column, places) for column in self._columns]
 
@@ -97,7 +104,7 @@ class Captures:
         return self._fields, [_values(column) for column in columns], self._places
 
     def __setstate__(self, state: tuple[tuple[str, ...], list[_Column], dict[int, int] | None]) -> None:
-        self._origin = None
+        self._origin, self._made = None, {}
         self._fields, self._columns, self._places = state
 
 

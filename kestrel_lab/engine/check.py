@@ -186,6 +186,10 @@ def _attach(name: str, file: RuleFile, language: Language, layer: Layer) -> dict
         key = out[other] = posixpath.join(posixpath.dirname(name), other)
         on_disk = Path(file.path).parent / other
         if key not in layer.files and name in layer.shown and on_disk.is_file():
+            if not on_disk.resolve().is_relative_to(on_disk.parents[other.count("/")].resolve()):
+                raise RuleError(f"{other!r} leads out of the rule's own folder", where=file.path)
+            if on_disk.stat().st_size > MAX_BYTES:
+                raise RuleError(f"the file {other!r} is larger than {MAX_BYTES} bytes", where=file.path)
             layer.files[key] = read_file(on_disk)
         if key not in layer.files:
             raise RuleError(f"the file {other!r} is not beside the rule", where=file.path)

@@ -9,6 +9,26 @@ from kestrel_lab.schema.epoch import MAX_ROWS
 #: A stage is called at most this often in an epoch: a few windows a table, more where strings are of many classes.
 MAX_CALLS = 256
 
+# WebAssembly written by users. What is larger is refused at load.
+MODULE_BYTES = 128 << 10  #: of a module, compiled from text or not
+MODULE_FUNCTIONS = 4_096  #: imported ones included
+MODULE_TABLES = 4
+MODULE_ENTRIES = 4_096  #: of any other section: types, globals, exports, segments
+MODULE_BLOCKS = 16_000  #: blocks, branches and calls through tables
+MODULE_JOINS = 200_000  #: sum over functions of locals times those: what the time to compile may grow with
+FUNCTION_BYTES = 32 << 10
+FUNCTION_PARAMS = 100
+FUNCTION_LOCALS = 1_000  #: parameters included
+FUNCTION_BLOCKS = 2_000
+FUNCTION_DEPTH = 200  #: of blocks in one another
+TABLE_ELEMENTS = 10_000
+MEMORY_PAGES = 256  #: of 64 KiB, at the start and after growing
+STACK_BYTES = 512 << 10  #: that the deepest chain of calls can need, at most
+HOST_FRAME_BYTES = 2_048  #: of a call into the host ABI
+LOAD_FUEL = 1 << 24  #: of `pred_init` when a pack is loaded
+LOG_BYTES = 1 << 20  #: of all names and patterns that a module declares
+COLUMN_BYTES = 32 << 20  #: of column memory at once; more rows are given in parts
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -16,12 +36,16 @@ class Limits:
 
     Attributes:
         fuel: WebAssembly fuel per (rule, epoch). EQL rules that could need more are refused at load.
+        user_fuel, user_fuel_per_row: fuel per (rule, epoch) of a user's module, and more for each row it is asked
+            about: so that one that never ends costs little where little happens.
         pending: pending sequences per (rule, shard); beyond it the oldest are evicted, and counted.
         pending_per_key: pending sequences per key; there is at most one per stage, so longer sequences are refused.
         ttl_ns: how long, in event time, a pending sequence without maxspan is kept, ns.
     """
 
     fuel: int = 1 << 28
+    user_fuel: int = 1 << 22
+    user_fuel_per_row: int = 512
     pending: int = 512
     pending_per_key: int = 128
     ttl_ns: int = 24 * 3600 * 1_000_000_000

@@ -9,7 +9,11 @@ Backend = Literal["wasm", "lua"]
 
 
 class TrappedError(Exception):
-    """A predicate trapped or ran out of fuel. What it wrote before is void, and no fuel figure is to be had."""
+    """A predicate trapped, or ran out of fuel. What it wrote before is void, and no fuel figure is to be had."""
+
+    def __init__(self, *, out_of_fuel: bool = False) -> None:
+        super().__init__()
+        self.out_of_fuel = out_of_fuel
 
 
 class Predicate(Protocol):

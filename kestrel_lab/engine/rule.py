@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
+from kestrel_lab.engine.user import UserModule
 from kestrel_lab.eql import Program, WasmModule
 from kestrel_lab.schema.severity import Severity
 
@@ -21,7 +22,7 @@ class Rule:
         captures: fields to show of each event of an alert; empty for the default set.
         path: where it was read from.
         hash: sha256 (hex) of all that can change its answers.
-        program: the compiled query; `module`: the same as WebAssembly.
+        program: the compiled query; `module`: the same as WebAssembly; `user`: a module that refines its hits.
     """
 
     id: str
@@ -36,6 +37,7 @@ class Rule:
     program: Program
     module: WasmModule
     description: str = ""
+    user: UserModule | None = None
 
 
 def rule_hash(
@@ -49,6 +51,8 @@ def rule_hash(
     """
     content = {key: table.get(key) for key in ("rule_id", "name", "severity", "language", code, "captures")}
     content |= {"threat": list(threat)}
+    if "events" in table:
+        content["events"] = table["events"]
     if attached:
         content["attached"] = {name: sha256(data).hexdigest() for name, data in attached.items()}
     return sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

@@ -37,6 +37,7 @@ def compile_rule(file: RuleFile, language: Language, limits: Limits, schema: Sch
         program=compiled.program,
         module=compiled.module,
         description=file.description,
+        user=compiled.user,
     )
 
 

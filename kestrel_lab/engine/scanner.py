@@ -20,43 +20,13 @@ from kestrel_lab.engine.limits import Limits
 from kestrel_lab.engine.pack import Pack
 from kestrel_lab.engine.plan import StagePlan, TablePlan, plan_tables
 from kestrel_lab.engine.predicate import Backend, Predicate, TrappedError
+from kestrel_lab.engine.progress import Made, Progress
+from kestrel_lab.engine.refine import Refiner
 from kestrel_lab.engine.runtimes import Runtimes
 from kestrel_lab.engine.scan import Hits, Scan
 from kestrel_lab.engine.span import Span
 from kestrel_lab.schema.alert import Exhausted, Mode
 from kestrel_lab.schema.epoch import Array, Epoch, SourceInfo
-
-
-class _Progress:
-    """What has been found in an epoch so far. `hits`: rows of each stage on a table; `left`: fuel by rule, as the
-    runtime counts it; `used`: as it is told."""
-
-    def __init__(self, fuel: int) -> None:
-        self._fuel = fuel
-        self.left: dict[int, int] = {}
-        self.exhausted: set[int] = set()
-        self.used: dict[int, int] = {}
-        self.hits: dict[tuple[str, StagePlan], list[Array]] = {}
-        self.evaluations = 0
-        self._charged: dict[tuple[str, StagePlan], int] = {}
-
-    def fuel_left(self, rule: int) -> int:
-        return self.left.get(rule, self._fuel)
-
-    def epochs_begun(self, which: tuple[str, StagePlan], rows: Array, starts: Array) -> int:
-        """Return how many epochs these rows (rising, after those of earlier calls) are the first candidates of."""
-        last = self._charged.get(which, -1)
-        if len(starts) == 1:
-            self._charged[which] = 0
-            return int(last < 0)
-        epochs = np.searchsorted(starts, rows, "right") - 1
-        self._charged[which] = int(epochs[-1])
-        return int(np.count_nonzero(np.diff(epochs, prepend=last)))
-
-    def trapped(self, rule: int) -> None:
-        self.left[rule] = 0
-        self.used[rule] = self._fuel
-        self.exhausted.add(rule)
 
 
 class Scanner:
@@ -83,6 +53,7 @@ class Scanner:
         self._columns = ColumnMemory(self._runtimes.memory, pack.rules, self._plans, pack.schema)
         self._indexes = {table: TableIndex(plan, self._columns) for table, plan in self._plans.items()}
         self._predicates: list[Predicate] = [self._runtimes.load(rule) for rule in pack.rules]
+        self._refiner = Refiner(pack.rules, info, mode, self._limits, self._columns)
 
     def scan(self, epoch: Epoch) -> Scan:
         """Return what the pack's predicates find in an epoch."""
@@ -98,7 +69,7 @@ class Scanner:
 
     def _scan(self, span: Span) -> Scan:
         epoch = span.whole
-        progress = _Progress(self._limits.fuel)
+        progress = Progress(self._limits.fuel)
         for classes in self._columns.classes.values():
             classes.enter(epoch.segment.index)
         for table, plan in self._plans.items():
@@ -109,6 +80,7 @@ class Scanner:
                     stop = min(start + size, len(actions))
                     window = Window(self._info, epoch, table, start, stop, actions[start:stop])
                     self._scan_window(plan, window, span.starts[table], progress)
+        self._refiner.refine(span, progress)
         return self._result(span, progress)
 
     def skip(self, epoch: Epoch) -> Scan:
@@ -124,7 +96,7 @@ class Scanner:
             (),
         )
 
-    def _scan_window(self, plan: TablePlan, window: Window, starts: Array, progress: _Progress) -> None:
+    def _scan_window(self, plan: TablePlan, window: Window, starts: Array, progress: Progress) -> None:
         found = self._indexes[plan.table].candidates(window)
         if not found:
             return
@@ -147,11 +119,11 @@ class Scanner:
             self._evaluate(plan.table, candidates, positions, union + window.start, begun, progress)
 
     def _evaluate(
-        self, table: str, candidates: Candidates, positions: Array, rows: Array, begun: int, progress: _Progress
+        self, table: str, candidates: Candidates, positions: Array, rows: Array, begun: int, progress: Progress
     ) -> None:
         """Run one stage on its candidates; `rows` are the table's rows by position, `begun` the epochs to charge."""
         stage, own = candidates
-        if stage.rule in progress.exhausted:
+        if stage.rule in progress.stopped:
             return
         columns, predicate = self._columns, self._predicates[stage.rule]
         columns.put_rows(positions[own])
@@ -164,8 +136,8 @@ class Scanner:
             hits = columns.hits(count)
             if count and (hits[-1] >= len(rows) or (np.diff(hits.astype(np.int64)) <= 0).any()):
                 raise TrappedError
-        except TrappedError:
-            progress.trapped(stage.rule)
+        except TrappedError as error:
+            progress.stop(stage.rule, self._limits.fuel, trapped=not error.out_of_fuel)
             return
         left = progress.left[stage.rule] = predicate.fuel_left()
         empty = predicate.cost_of_a_call(stage.number)
@@ -173,14 +145,15 @@ class Scanner:
         if count:
             progress.hits.setdefault((table, stage), []).append(rows[hits])
 
-    def _result(self, span: Span, progress: _Progress) -> Scan:
+    def _result(self, span: Span, progress: Progress) -> Scan:
         epoch = span.whole
-        rules, fuel = self._pack.rules, self._limits.fuel
+        rules = self._pack.rules
         times = _event_times(epoch) if progress.hits else {}
         hits: dict[str, list[Hits]] = {}
         for (table, stage), rows in sorted(progress.hits.items(), key=lambda item: item[0][1].rule):
-            if stage.rule not in progress.exhausted:
-                block = self._hits(epoch, table, stage, np.concatenate(rows), times[table])
+            if stage.rule not in progress.stopped:
+                made = progress.made.get((table, stage))
+                block = self._hits(epoch, table, stage, np.concatenate(rows), times[table], made)
                 hits.setdefault(stage.rule_id, []).append(block)
         return Scan(
             epoch=epoch.number,
@@ -191,12 +164,14 @@ class Scanner:
             fuel={rules[r].id: used for r, used in sorted(progress.used.items())},
             evaluations=progress.evaluations,
             exhausted=tuple(
-                Exhausted(rules[r].id, epoch.number, epoch.first_event_id, epoch.last_event_id, fuel)
-                for r in sorted(progress.exhausted)
+                Exhausted(rules[r].id, epoch.number, epoch.first_event_id, epoch.last_event_id, limit, trapped)
+                for r, (limit, trapped) in sorted(progress.stopped.items())
             ),
         )
 
-    def _hits(self, epoch: Epoch, table: str, stage: StagePlan, rows: Array, times: Array) -> Hits:
+    def _hits(
+        self, epoch: Epoch, table: str, stage: StagePlan, rows: Array, times: Array, made: Made | None
+    ) -> Hits:  # fmt: skip
         data = epoch.tables[table]
         return Hits(
             rule_id=stage.rule_id,
@@ -205,7 +180,7 @@ class Scanner:
             event_time=times[rows],
             ts_boot_ns=data.column("ts_boot_ns")[rows],
             keys=JoinKeys(self._info, epoch, table, stage.by, rows),
-            captures=Captures(self._info, epoch, table, stage.captures, rows),
+            captures=Captures(self._info, epoch, table, stage.captures, rows, made),
         )
 
 

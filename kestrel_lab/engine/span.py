@@ -88,6 +88,13 @@ class Span:
                 gaps=tuple(gap for e in epochs for gap in e.gaps),
             )
 
+    def split(self, table: str, rows: Array) -> list[tuple[Epoch, int, Array]]:
+        """Return rows of `whole` by epoch: the epoch, the row of `whole` that its rows begin with, its own rows."""
+        holding = [epoch for epoch in self.epochs if table in epoch.tables]
+        starts = self.starts[table]
+        parts = np.split(rows, np.searchsorted(rows, starts[1:]))
+        return [(e, int(s), part - s) for e, s, part in zip(holding, starts, parts, strict=True) if len(part)]
+
     @property
     def wall(self) -> tuple[tuple[int, int], ...]:
         """For each epoch its first event_id and its wall offset, ns."""

@@ -20,7 +20,7 @@ from kestrel_lab.schema.alert import Alert, Exhausted, Skip
 from kestrel_lab.schema.errors import LimitError, UsageError
 
 _TEXT = pa.string()
-_PLAIN_TYPES: Mapping[str, pa.DataType] = {"rule_id": _TEXT, "lag_ns": pa.int64()}
+_PLAIN_TYPES: Mapping[str, pa.DataType] = {"rule_id": _TEXT, "lag_ns": pa.int64(), "trapped": pa.bool_()}
 _JSON = "json"  # columns whose text is JSON: values of any type, exactly
 
 

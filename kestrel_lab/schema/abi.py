@@ -47,15 +47,6 @@ _ITEM_BYTES: Mapping[SlotKind, int] = {
     SlotKind.TEST: 1,
 }
 
-_SLOT_DOC: Mapping[SlotKind, str] = {
-    SlotKind.CLASS: "u32 per position: class of a string, IP or array field's value; 0 = missing",
-    SlotKind.I64: "i64 per position",
-    SlotKind.U64: "u64 per position",
-    SlotKind.F64: "f64 per position",
-    SlotKind.BOOL: "u8 per position, 0 or 1",
-    SlotKind.TEST: "u8 per *class* of one text test: 1 where the values of the class pass it; entry 0 is 0",
-}
-
 
 @dataclass(frozen=True, slots=True)
 class Function:
@@ -75,53 +66,3 @@ EXPORTS: tuple[Function, ...] = (
         "in the order given. Returns how many. `out` has room for `count` positions and overlaps nothing else.",
     ),
 )
-
-
-def document() -> str:
-    """Return the text of docs/host-abi.md."""
-    lines = [
-        f"# Host ABI `{MODULE}`",
-        "",
-        "What a rule compiled to WebAssembly expects of its host. Generated from `kestrel_lab/schema/abi.py`; "
-        "a test keeps the two equal.",
-        "All integers are little-endian. Pointers are byte offsets into the column memory.",
-        "",
-        "## Imports",
-        "",
-        f'- `(import "{MODULE}" "{MEMORY}" (memory {MEMORY_PAGES} {MEMORY_PAGES}))`: the column memory, '
-        f"{MEMORY_PAGES} pages of {PAGE_BYTES} bytes, minimum = maximum.",
-        "  Modules made by the compiler share one and only read from it, except for `out`.",
-        "",
-        "There are no other imports: a module cannot see time, randomness or anything outside its memory.",
-        "",
-        "## Exports",
-        "",
-    ]
-    for function in EXPORTS:
-        lines.append(f"- `{function.name}({', '.join(p + ' i32' for p in function.params)}) -> i32`: {function.doc}")
-    lines += [
-        "",
-        "## Frame",
-        "",
-        f"`frame` points to one slot of {SLOT_BYTES} bytes for each entry of the module's slot list, in its order: "
-        "a u32 data pointer at 0,",
-        f"a u32 validity pointer at {SLOT_VALIDITY} (0 = all valid; otherwise a u8 per position, 1 = has a value, "
-        "0 = missing). "
-        "Class and test slots have no validity: class 0 is missing.",
-        "",
-        "| slot | element | bytes |",
-        "| --- | --- | --- |",
-    ]
-    lines += [f"| `{kind}` | {_SLOT_DOC[kind]} | {kind.item_bytes} |" for kind in SlotKind]
-    lines += [
-        "",
-        "## Rows",
-        "",
-        f"`rows` and `out` hold u32 positions, {ROW_BYTES} bytes each. A position indexes the columns of the frame: "
-        "the host gathers only the rows that the index",
-        "left, so position 0 is the first of those. A position is below the number of bytes of the column memory. "
-        "The host passes only rows whose action",
-        "is among the stage's actions; a module does not test the category again.",
-        "",
-    ]
-    return "\n".join(lines)

@@ -125,13 +125,25 @@ class Skip:
 
 @dataclass(frozen=True, slots=True)
 class Exhausted:
-    """A rule used up its fuel in an epoch: all of its hits there are discarded, identically in both modes."""
+    """A rule used up its fuel in an epoch, or trapped (then there is no figure): all of its hits there are discarded,
+    identically in both modes.
+
+    Attributes:
+        limit: the fuel it might have used.
+    """
 
     rule_id: str
     epoch: int
     first_event_id: int
     last_event_id: int
     limit: int
+    trapped: bool = False
+
+    def __str__(self) -> str:
+        what = "trapped" if self.trapped else f"used up its {self.limit} fuel"
+        return (
+            f"rule {self.rule_id} {what} in epoch {self.epoch} (events {self.first_event_id} to {self.last_event_id})"
+        )
 
 
 @dataclass(frozen=True, slots=True)

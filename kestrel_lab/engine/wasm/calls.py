@@ -10,7 +10,7 @@ import ctypes
 from collections.abc import Callable
 from typing import Any
 
-from wasmtime import Config, _bindings, _ffi
+from wasmtime import Config, TrapCode, _bindings, _ffi
 
 _Call = Callable[..., Any]
 
@@ -28,6 +28,14 @@ set_fuel = _function("wasmtime_context_set_fuel", _P, _U64)
 get_fuel = _function("wasmtime_context_get_fuel", _P, _P)
 delete_trap = _function("wasm_trap_delete", _P)
 delete_error = _function("wasmtime_error_delete", _P)
+_trap_code = _function("wasmtime_trap_code", _P, _P)
+
+
+def is_out_of_fuel(trap: ctypes.c_void_p) -> bool:
+    """Return whether a trap is that of fuel running out."""
+    code = ctypes.c_uint8()
+    _trap_code(trap, ctypes.byref(code))
+    return bool(code.value == TrapCode.OUT_OF_FUEL.value)
 
 
 def canonicalise_nans(config: Config) -> None:

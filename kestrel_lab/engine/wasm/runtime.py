@@ -23,7 +23,8 @@ _RAW_VALUE = 16  # sizeof(wasmtime_val_raw_t)
 _LOAD_FUEL = 1_000_000
 
 
-def _config(mode: Mode) -> Config:
+def base_config(mode: Mode) -> Config:
+    """Return what makes the two modes agree."""
     config = Config()
     config.consume_fuel = True
     config.wasm_threads = False
@@ -42,7 +43,7 @@ class Runtime:
     """
 
     def __init__(self, mode: Mode) -> None:
-        self._engine = Engine(_config(mode))
+        self._engine = Engine(base_config(mode))
         self._store = Store(self._engine)
         self._column_memory = Memory(self._store, MemoryType(Limits(abi.MEMORY_PAGES, abi.MEMORY_PAGES)))
         size = abi.MEMORY_PAGES * abi.PAGE_BYTES
@@ -98,16 +99,19 @@ class Runtime:
         values[0], values[4], values[8], values[12], values[16] = arguments
         error = calls.call_unchecked(self._context, function, values, _ARGUMENTS, ctypes.byref(self._trap))
         if error or self._trap.value:
-            self._discard(error)
-            raise TrappedError
+            raise TrappedError(out_of_fuel=self._discard(error))
         return int(values[0])
 
-    def _discard(self, error: int | None) -> None:
+    def _discard(self, error: int | None) -> bool:
+        """Free what a failed call left, and return whether it ran out of fuel."""
+        out_of_fuel = False
         if error:
             calls.delete_error(error)
         if self._trap.value:
+            out_of_fuel = calls.is_out_of_fuel(self._trap)
             calls.delete_trap(self._trap)
             self._trap.value = None
+        return out_of_fuel
 
 
 class Predicate:
