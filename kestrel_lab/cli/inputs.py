@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from kestrel_lab.engine import Pack
     from kestrel_lab.recording import EpochRecord, Recording
     from kestrel_lab.schema.epoch import Epoch
+    from kestrel_lab.session import PackSchedule
 
 
 def load_rules(paths: Sequence[Path], schema: Schema = BUILTIN, *, skip_broken: bool = False) -> Pack:
@@ -33,18 +34,18 @@ def load_rules(paths: Sequence[Path], schema: Schema = BUILTIN, *, skip_broken: 
     return pack
 
 
-def pack_for(recording: Recording, rules: Sequence[Path], *, skip_broken: bool = False) -> Pack:
-    """Return the rules named, or those that ran while it was recorded.
+def rules_for(recording: Recording, rules: Sequence[Path], *, skip_broken: bool = False) -> PackSchedule:
+    """Return the rules named, or those that ran while it was recorded, each when it did.
 
     Raises:
         UsageError: if none are named and none ran.
         RuleError: if a rule is wrong.
     """
-    from kestrel_lab.session import recorded_pack
+    from kestrel_lab.session import always, recorded_rules
 
     if not rules:
-        return recorded_pack(recording)
-    return load_rules(rules, recording.info.schema, skip_broken=skip_broken)
+        return recorded_rules(recording)
+    return always(load_rules(rules, recording.info.schema, skip_broken=skip_broken))
 
 
 def event_range(recording: Recording, start: Place | None, stop: Place | None) -> Range:

@@ -10,9 +10,11 @@ from kestrel_lab.recording.files import is_locked
 from kestrel_lab.recording.index import JournalIndex
 from kestrel_lab.recording.layout import LOCK
 from kestrel_lab.recording.manifest import read_manifest, source_info
+from kestrel_lab.recording.packs import read_pack
 from kestrel_lab.recording.pool import use_plain_memory
 from kestrel_lab.recording.segment import StoredSegment
 from kestrel_lab.recording.streams import BrokenPartError
+from kestrel_lab.schema.alert import PackUse
 from kestrel_lab.schema.epoch import End, Epoch, Gap
 
 _SHORTEST, _LONGEST = 0.001, 0.02  # seconds between looks: short after an epoch, longer while nothing comes
@@ -45,6 +47,20 @@ class Follower:
     def gaps(self) -> list[Gap]:
         """The gap map so far."""
         return self._journal.gaps
+
+    @property
+    def uses(self) -> list[PackUse]:
+        """The pack schedule so far; a row stands in the journal before the epochs that it is about."""
+        return [pack.use for pack in self._journal.packs]
+
+    def pack_files(self, pack_hash: str) -> dict[str, bytes]:
+        """Return the files of a pack of the schedule.
+
+        Raises:
+            DamagedError: if one is missing or not what was stored.
+        """
+        record = next(pack for pack in self._journal.packs if pack.use.pack_hash == pack_hash)
+        return read_pack(self.path, record, self.path)
 
     def newest(self) -> int:
         """Return the number of the last epoch committed by now, -1 for none."""

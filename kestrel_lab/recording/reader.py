@@ -10,10 +10,10 @@ from typing import Any, Literal
 from kestrel_lab.recording.damage import Damage, damage_of
 from kestrel_lab.recording.files import is_locked
 from kestrel_lab.recording.index import JournalIndex, PackRecord
-from kestrel_lab.recording.layout import LOCK, PACKS, long_hash
+from kestrel_lab.recording.layout import LOCK
 from kestrel_lab.recording.live import LiveLog, read_live
 from kestrel_lab.recording.manifest import pinned_hashes, read_manifest, source_info
-from kestrel_lab.recording.names import safe_name
+from kestrel_lab.recording.packs import read_pack
 from kestrel_lab.recording.records import EpochRecord
 from kestrel_lab.recording.segment import StoredSegment
 from kestrel_lab.recording.streams import BrokenPartError
@@ -143,18 +143,7 @@ class Recording:
         Raises:
             DamagedError: if one is missing or not what was stored.
         """
-        folder = self.root / PACKS / safe_name(pack.use.pack_hash)
-        out = {}
-        for name, digest in pack.files.items():
-            path = folder / safe_name(name)
-            data = path.read_bytes() if path.is_file() else None
-            if data is None or long_hash(data) != digest:
-                raise DamagedError(
-                    f"file {name} of pack {pack.use.pack_hash} {'is missing' if data is None else 'is damaged'}",
-                    where=str(self.path), do="give the rules with --rules",
-                )  # fmt: skip
-            out[name] = data
-        return out
+        return read_pack(self.root, pack, shown=self.path)
 
     def epochs(self, start: int = 0, *, on_damage: Literal["raise", "skip"] = "raise") -> Iterator[Epoch]:
         """Yield epochs from number `start` on, in order.

@@ -13,10 +13,10 @@ from typing import Any, Literal
 
 from kestrel_lab.recording.files import RecorderLock, disk_limits, is_locked, sync_folder, write_file
 from kestrel_lab.recording.journal import JournalWriter
-from kestrel_lab.recording.layout import JOURNAL, LOCK, MAJOR, MINOR, PACKS, RESERVE, SCHEMA, long_hash
+from kestrel_lab.recording.layout import JOURNAL, LOCK, MAJOR, MINOR, RESERVE, SCHEMA, long_hash
 from kestrel_lab.recording.manifest import new_manifest, pinned_hashes, write_manifest
-from kestrel_lab.recording.names import safe_name
 from kestrel_lab.recording.opened import OpenSegment
+from kestrel_lab.recording.packs import write_pack
 from kestrel_lab.recording.pool import use_plain_memory
 from kestrel_lab.recording.records import SealRecord, gaps_to_json
 from kestrel_lab.recording.reserve import Reserve
@@ -63,6 +63,7 @@ class RecordingWriter:
             self._lock.release()
             shutil.rmtree(path)
             raise
+        self._packs: dict[str, Mapping[str, bytes]] = {}
         self._segment: OpenSegment | None = None
         self._last_epoch = -1
         self._sealed_bytes = 0
@@ -80,26 +81,31 @@ class RecordingWriter:
         """Segments that could not be sealed and why; they stay readable as streams."""
         return [(segment.index, reason) for segment, reason in self._sealer.failed]
 
-    def add_pack(self, use: PackUse, files: Mapping[str, bytes]) -> None:
-        """Store a rule pack (once by hash) and a row of the schedule.
+    def store_pack(self, pack_hash: str, files: Mapping[str, bytes]) -> None:
+        """Store the files of a rule pack, if none with this hash is there; may be called from another thread.
 
         Args:
-            files: its files by path relative to the pack, with forward slashes.
+            files: by path relative to the pack, with forward slashes.
 
         Raises:
             UsageError: for a file name that would leave the folder.
             LimitError: when the disk is full.
         """
-        folder = self.path / PACKS / safe_name(use.pack_hash)
-        paths = {name: folder.joinpath(*safe_name(name).split("/")) for name in files}
-        for name, path in paths.items():
-            if not path.exists():
-                with disk_limits(path):
-                    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-                write_file(path, files[name])
+        if pack_hash not in self._packs:
+            write_pack(self.path, pack_hash, files)
+            self._packs[pack_hash] = dict(files)
+
+    def add_pack(self, use: PackUse, files: Mapping[str, bytes]) -> None:
+        """Append a row of the schedule, and store its pack unless that was done.
+
+        Raises:
+            UsageError, LimitError: as `store_pack`.
+        """
+        self.store_pack(use.pack_hash, files)
+        stored = self._packs[use.pack_hash]  # another wording of the same rules has the same hash
         self._journal.append({
             "k": "pack", "from": use.from_event_id, "hash": use.pack_hash, "actions": list(use.actions),
-            "files": {name: long_hash(data) for name, data in sorted(files.items())},
+            "files": {name: long_hash(data) for name, data in sorted(stored.items())},
         })  # fmt: skip
         self._update_manifest(packs={"from_event_id": use.from_event_id, "hash": use.pack_hash})
 

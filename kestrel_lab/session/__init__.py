@@ -10,9 +10,10 @@ from kestrel_lab.session.lag import DEFAULT_MAX_LAG_S
 from kestrel_lab.session.live import LiveReport, run_live
 from kestrel_lab.session.prove import Proof, ProofRow, prove
 from kestrel_lab.session.record_report import RecordProgress, RecordReport
-from kestrel_lab.session.recorded import LiveRun, live_run, recorded_pack, replay_as_live
+from kestrel_lab.session.recorded import LiveRun, live_run, recorded_rules, replay_as_live
 from kestrel_lab.session.recorder import record
 from kestrel_lab.session.replay import Replay, replay
+from kestrel_lab.session.schedule import PackSchedule, PackSwitch, always
 from kestrel_lab.session.signals import Stop
 
 __all__ = [
@@ -24,6 +25,8 @@ __all__ = [
     "Difference",
     "LiveReport",
     "LiveRun",
+    "PackSchedule",
+    "PackSwitch",
     "ProcessDiedError",
     "Proof",
     "ProofRow",
@@ -31,13 +34,14 @@ __all__ = [
     "RecordReport",
     "Replay",
     "Stop",
+    "always",
     "describe",
     "diff_recordings",
     "diff_rules",
     "live_run",
     "prove",
     "record",
-    "recorded_pack",
+    "recorded_rules",
     "replay",
     "replay_as_live",
     "run_live",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Literal, TypeAlias
 
-from kestrel_lab.engine import Pack
+from kestrel_lab.engine import Pack, Rule
 from kestrel_lab.schema.alert import Alert
 
 Class: TypeAlias = Literal["missing", "extra", "changed"]
@@ -102,23 +102,34 @@ class RuleChange:
         return Cause(self.kind, self.text, proved=True)
 
 
-def rule_changes(left: Pack | None, right: Pack) -> dict[str, RuleChange]:
-    """Return the rules added, removed and edited from one pack to another, by rule id."""
-    old = {rule.id: rule for rule in left.rules} if left else {}
+def rule_changes(left: Sequence[Pack], right: Pack) -> dict[str, RuleChange]:
+    """Return the rules added, removed and edited from the packs that ran to another one, by rule id.
+
+    A rule that only some of the packs have, or have otherwise, ran that way for a part of the time.
+    """
+    rules = [{rule.id: rule for rule in pack.rules} for pack in left]
     new = {rule.id: rule for rule in right.rules}
     out: dict[str, RuleChange] = {}
-    for rule_id in sorted({*old, *new}):
-        if rule_id not in new:
-            found = CauseKind.RULE_REMOVED, f"rule {rule_id} ({old[rule_id].name}) is not in the pack replayed"
-        elif rule_id not in old:
-            found = CauseKind.RULE_ADDED, f"rule {rule_id} ({new[rule_id].name}) was not in the pack that ran"
-        elif old[rule_id].hash != new[rule_id].hash:
-            hashes = f"{old[rule_id].hash[:12]} became {new[rule_id].hash[:12]}"
-            found = CauseKind.RULE_EDITED, f"rule {rule_id} ({new[rule_id].name}) was edited: {hashes}"
-        else:
-            continue
-        out[rule_id] = RuleChange(rule_id, *found)
+    for rule_id in sorted({*new, *(i for pack in rules for i in pack)}):
+        found = _rule_change(rule_id, [pack.get(rule_id) for pack in rules], new.get(rule_id))
+        if found is not None:
+            out[rule_id] = RuleChange(rule_id, *found)
     return out
+
+
+def _rule_change(rule_id: str, old: Sequence[Rule | None], new: Rule | None) -> tuple[CauseKind, str] | None:
+    ran = [rule for rule in old if rule is not None]
+    if new is None:
+        return CauseKind.RULE_REMOVED, f"rule {rule_id} ({ran[-1].name}) is not in the pack replayed"
+    if not ran:
+        return CauseKind.RULE_ADDED, f"rule {rule_id} ({new.name}) was not in the pack that ran"
+    other = [rule for rule in ran if rule.hash != new.hash]
+    if other:
+        hashes = f"{other[-1].hash[:12]} became {new.hash[:12]}"
+        return CauseKind.RULE_EDITED, f"rule {rule_id} ({new.name}) was edited: {hashes}"
+    if len(ran) < len(old):
+        return CauseKind.RULE_ADDED, f"rule {rule_id} ({new.name}) was not in every pack that ran"
+    return None
 
 
 def by_identity(alerts: Iterable[Alert]) -> dict[Identity, Alert]:

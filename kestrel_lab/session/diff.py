@@ -11,8 +11,9 @@ from kestrel_lab.schema.alert import Alert, Exhausted, Skip
 from kestrel_lab.schema.schema import BUILTIN
 from kestrel_lab.session.causes import Cause, CauseKind, RuleChange, by_identity, ranges, rule_changes
 from kestrel_lab.session.chain import Diff, Explain, Link, compare
-from kestrel_lab.session.recorded import LiveRun, live_run, recorded_pack, replay_run
+from kestrel_lab.session.recorded import LiveRun, live_run, recorded_rules, replay_run
 from kestrel_lab.session.replay import Replay, replay
+from kestrel_lab.session.schedule import PackSchedule, always
 
 
 def diff_rules(
@@ -31,20 +32,31 @@ def diff_rules(
         UsageError: if there is no pack at all.
     """
     run = live_run(recording)
-    pack = pack or recorded_pack(recording)
+    rules = recorded_rules(recording) if pack is None else always(pack)
     if run is None:
-        found = replay(recording, pack, limits=limits, workers=workers)
-        return compare([_live_link(()), _rules_link(found, None, pack)])
+        found = replay(recording, rules, limits=limits, workers=workers)
+        return compare([_live_link(()), _rules_link(found, None, rules)])
     as_live = replay_run(recording, run, workers=workers)
     links = [_live_link(run.alerts), _as_live_link(as_live, run, recording)]
     if run.passed_over:
         whole = replace(run, skips=(), unreached=None, end=recording.end)
         links.append(_whole_link(replay_run(recording, whole, workers=workers), run))
     limits = limits or run.limits
-    if pack.hash != run.pack.hash or limits != run.limits:
-        links.append(_rules_link(replay(recording, pack, limits=limits, workers=workers), run, pack))
+    if _hashes(rules) != _hashes(run.schedule) or limits != run.limits:
+        links.append(_rules_link(replay(recording, rules, limits=limits, workers=workers), run, rules))
     links[-1] = replace(links[-1], name="offline: " + links[-1].name)
-    return compare(links, _notes(recording, run, pack, as_live.damage))
+    return compare(links, _notes(recording, run, rules, as_live.damage))
+
+
+def _hashes(rules: PackSchedule) -> list[str]:
+    return [pack.hash for pack in rules.in_order]
+
+
+def _changes(run: LiveRun | None, rules: PackSchedule) -> dict[str, RuleChange]:
+    """Return how the rules replayed differ from those that ran; the recorded ones do not."""
+    if run is not None and _hashes(rules) == _hashes(run.schedule):
+        return {}
+    return rule_changes(run.schedule.in_order if run else [], rules.last)
 
 
 def _live_link(alerts: Sequence[Alert]) -> Link:
@@ -62,13 +74,13 @@ def _whole_link(found: Replay, run: LiveRun) -> Link:
     return Link("replay without skips", by_identity(found.alerts), explain)
 
 
-def _rules_link(found: Replay, run: LiveRun | None, pack: Pack) -> Link:
-    changes = rule_changes(run.pack if run else None, pack)
+def _rules_link(found: Replay, run: LiveRun | None, rules: PackSchedule) -> Link:
+    changes = _changes(run, rules)
 
     def explain(left: Alert | None, right: Alert | None) -> Cause:
         return rule_cause(_some(left, right), right, changes, found.exhausted)
 
-    return Link(f"replay with pack {pack.hash[:12]}", by_identity(found.alerts), explain)
+    return Link(f"replay with pack {rules.last.hash[:12]}", by_identity(found.alerts), explain)
 
 
 def rule_cause(
@@ -182,9 +194,9 @@ def _versions(recording: Recording, build: str) -> Cause | None:
     return None
 
 
-def _notes(recording: Recording, run: LiveRun, pack: Pack, damage: Sequence[Damage]) -> list[Cause]:
+def _notes(recording: Recording, run: LiveRun, rules: PackSchedule, damage: Sequence[Damage]) -> list[Cause]:
     """Return what differs between the live run and the replay, whether or not an alert shows it."""
-    out = [change.cause for change in rule_changes(run.pack, pack).values()]
+    out = [change.cause for change in _changes(run, rules).values()]
     if run.skips:
         out.append(Cause(CauseKind.LAG, f"the live engine skipped {_ranges(run.skips)}", True))
     if run.unreached is not None:

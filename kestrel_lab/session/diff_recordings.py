@@ -9,18 +9,20 @@ from collections.abc import Sequence
 from kestrel_lab.recording import Recording
 from kestrel_lab.schema.alert import Alert
 from kestrel_lab.schema.values import to_json
-from kestrel_lab.session.causes import Cause, CauseKind, Identity, by_identity, content, rule_changes
+from kestrel_lab.session.causes import Cause, CauseKind, Identity, RuleChange, by_identity, content, rule_changes
 from kestrel_lab.session.chain import Diff, Explain, Link, compare
 from kestrel_lab.session.diff import UNEXPLAINED, cut_cause, damage_cause
-from kestrel_lab.session.recorded import recorded_pack
+from kestrel_lab.session.recorded import recorded_rules
 from kestrel_lab.session.replay import Replay, replay
+from kestrel_lab.session.schedule import PackSchedule, always
 
 #: Captured fields that differ whenever the same thing is done twice.
 _VOLATILE = ("pid", "entity_id", "thread.id", "sequence", "inode", "cpu", "source.port")
 
 
 def diff_recordings(a: Recording, b: Recording, *, workers: int = 1) -> Diff:
-    """Compare what the rules find in two recordings, each replayed with the pack it holds.
+    """Compare what the rules find in two recordings, each replayed with the pack it holds: copies with all of their
+    packs, each when it ran; others with the pack that ran last.
 
     Alerts of copies of one recording are matched by their events; alerts of different recordings by rule and captures,
     without what differs whenever a thing is done twice (ids of processes, inodes, the local port), in their order.
@@ -29,11 +31,11 @@ def diff_recordings(a: Recording, b: Recording, *, workers: int = 1) -> Diff:
     Raises:
         UsageError: if one of them holds no rules.
     """
-    pack_a, pack_b = recorded_pack(a), recorded_pack(b)
     copies = a.info.recording_id == b.info.recording_id
+    rules_a, rules_b = (r if copies else always(r.last) for r in (recorded_rules(a), recorded_rules(b)))
     key = by_identity if copies else by_meaning
-    changes = rule_changes(pack_a, pack_b)
-    first, second = replay(a, pack_a, workers=workers), replay(b, pack_a, workers=workers)
+    changes = _changes(rules_a, rules_b)
+    first, second = replay(a, rules_a, workers=workers), replay(b, rules_a, workers=workers)
     links = [
         Link(str(a.path), key(first.alerts)),
         Link(
@@ -43,7 +45,7 @@ def diff_recordings(a: Recording, b: Recording, *, workers: int = 1) -> Diff:
         ),
     ]
     if changes:
-        third = replay(b, pack_b, workers=workers)
+        third = replay(b, rules_b, workers=workers)
 
         def explain(left: Alert | None, right: Alert | None) -> Cause:
             found = left or right
@@ -52,6 +54,12 @@ def diff_recordings(a: Recording, b: Recording, *, workers: int = 1) -> Diff:
 
         links.append(Link(str(b.path), key(third.alerts), explain))
     return compare(links, [change.cause for change in changes.values()], content if copies else _headline)
+
+
+def _changes(a: PackSchedule, b: PackSchedule) -> dict[str, RuleChange]:
+    if [use.pack_hash for use in a.uses] == [use.pack_hash for use in b.uses]:
+        return {}
+    return {rule_id: change for pack in b.in_order for rule_id, change in rule_changes(a.in_order, pack).items()}
 
 
 def by_meaning(alerts: Sequence[Alert]) -> dict[Identity, Alert]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -10,6 +11,7 @@ from kestrel_lab.engine import Engine, Limits, Pack, pack_from_files
 from kestrel_lab.schema.alert import Alert, Exhausted, Mode
 from kestrel_lab.schema.epoch import End, Epoch, SourceInfo
 from kestrel_lab.schema.schema import BUILTIN, Schema
+from kestrel_lab.session.schedule import PackSwitch, switch_between, with_dropped
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +66,20 @@ class Driver(Protocol):
         """Pending sequences given up for want of room, by rule id; known once `finish` has returned."""
         ...
 
+    @property
+    def switches(self) -> Sequence[PackSwitch]:
+        """The packs that took over so far."""
+        ...
+
     def feed(self, epoch: Epoch, *, skip: bool = False) -> list[Answer]:
         """Give the next epoch, to be evaluated or (`skip`) passed over; return the answers that are ready."""
+        ...
+
+    def switch(self, pack: Pack, from_event_id: int) -> list[Answer]:
+        """Let another pack run over the epochs that follow; wait for the answers of those fed so far.
+
+        Rules with the same content keep what they remember.
+        """
         ...
 
     def ready(self) -> list[Answer]:
@@ -129,14 +143,17 @@ class LocalDriver:
     """
 
     def __init__(self, spec: EngineSpec, info: SourceInfo, pack: Pack | None = None, span_rows: int = 0) -> None:
-        self.engine = Engine(pack or spec.pack(), info, spec.mode, spec.limits)
-        self.evicted: Mapping[str, int] = {}
+        self._spec, self._info, self._pack = spec, info, pack or spec.pack()
+        self.engine = self._engine()
+        self.evicted: Counter[str] = Counter()
+        self.switches: list[PackSwitch] = []
+        self.fuel_given_up: Counter[str] = Counter()  #: used by rules that do not run any more, by rule id
         self._span = Gathering(span_rows)
 
     @property
     def fuel(self) -> Mapping[str, int]:
         """Fuel used so far by rule id."""
-        return self.engine.fuel
+        return self.fuel_given_up + self.engine.fuel
 
     @property
     def evaluations(self) -> int:
@@ -156,10 +173,25 @@ class LocalDriver:
         """Evaluate the epochs that were kept."""
         return [self._answer(span) for span in self._span.rest()]
 
+    def switch(self, pack: Pack, from_event_id: int) -> list[Answer]:
+        """Let another pack run over the epochs that follow."""
+        answers, old = self.flush(), self.engine
+        switch = switch_between(self._pack, pack, from_event_id)
+        for rule_id in (*switch.removed, *switch.changed):
+            self.fuel_given_up[rule_id] += old.fuel[rule_id]
+            self.evicted[rule_id] += old.evicted.get(rule_id, 0)
+        self._pack = pack
+        self.engine = self._engine()
+        self.switches.append(with_dropped(switch, self.engine.restore(old.state())))
+        return answers
+
+    def _engine(self) -> Engine:
+        return Engine(self._pack, self._info, self._spec.mode, self._spec.limits)
+
     def finish(self, end: End) -> list[Answer]:
         """Return what is left, and what the end of the source resolves."""
         answers = self.flush()
-        self.evicted = self.engine.evicted
+        self.evicted.update(self.engine.evicted)
         return [*answers, Answer(-1, self.engine.finish(end))]
 
     def handles(self) -> Sequence[Any]:

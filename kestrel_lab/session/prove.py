@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection
 from typing import Any
 
 from kestrel_lab.engine import Limits, Pack
 from kestrel_lab.recording import Damage
-from kestrel_lab.schema.alert import Alert, Mode, alert_digest
+from kestrel_lab.schema.alert import Alert, Mode, PackUse, alert_digest
 from kestrel_lab.schema.epoch import EpochSource
 from kestrel_lab.schema.errors import DivergedError
 from kestrel_lab.session.causes import describe
 from kestrel_lab.session.checkpoint import Checkpoint, checkpoint_key, restore, take
 from kestrel_lab.session.child import Child
 from kestrel_lab.session.drive import EngineSpec, LocalDriver
-from kestrel_lab.session.replay import Collector, Window, fuel_of, replay
+from kestrel_lab.session.replay import Collector, Playing, Window, as_schedule, fuel_of, replay
+from kestrel_lab.session.schedule import PackSchedule
 from kestrel_lab.session.sources import as_source, opener, segment_hashes
 from kestrel_lab.session.worker import Open
 
@@ -95,9 +97,24 @@ class _Result:
     damage: Sequence[Damage] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """One configuration's work, as it travels: the packs are compiled where they run."""
+
+    spec: EngineSpec
+    configuration: Configuration
+    uses: tuple[PackUse, ...]
+    files: Mapping[str, Mapping[str, bytes]]
+
+    def schedule(self) -> PackSchedule:
+        """Return the schedule, compiled in this process."""
+        packs = {pack_hash: replace(self.spec, files=files).pack() for pack_hash, files in self.files.items()}
+        return PackSchedule(self.uses, packs)
+
+
 def prove(
     source: EpochSource,
-    pack: Pack,
+    rules: Pack | PackSchedule,
     *,
     limits: Limits | None = None,
     configurations: Sequence[Configuration] = CONFIGURATIONS,
@@ -107,6 +124,7 @@ def prove(
 
     Args:
         source: a recording, or any picklable source.
+        rules: a pack to run from the start, or a schedule of packs.
         on_row: called with each row, in order, as soon as it is known.
 
     Returns:
@@ -114,14 +132,15 @@ def prove(
     """
     source = as_source(source)
     open_source = opener(source)
-    files = dict(pack.files)
-    jobs = [(c, EngineSpec(files, c.mode, limits or Limits(), source.info.schema)) for c in configurations]
+    schedule = as_schedule(rules).for_schema(source.info.schema)
+    files = {pack_hash: dict(pack.files) for pack_hash, pack in schedule.packs.items()}
+    jobs = [_Job(EngineSpec.of(schedule.first, c.mode, limits), c, schedule.uses, files) for c in configurations]
     rows: list[ProofRow] = []
     reference: _Result | None = None
     difference = ""
     with ThreadPoolExecutor(max_workers=max(1, min(4, os.cpu_count() or 1))) as pool:
         for configuration, result in zip(
-            configurations, pool.map(lambda job: _in_process(open_source, *job), jobs), strict=True
+            configurations, pool.map(lambda job: _in_process(open_source, job), jobs), strict=True
         ):
             row = ProofRow(
                 configuration.name, result.digest, sum(result.fuel.values()), len(result.alerts), result.seconds
@@ -136,9 +155,9 @@ def prove(
     return Proof(rows, difference, reference.damage if reference else ())
 
 
-def _in_process(open_source: Open, configuration: Configuration, spec: EngineSpec) -> _Result:
-    name = f"replay ({configuration.name})"
-    child = Child(name, run_configuration, open_source, spec, configuration, env=configuration.env)
+def _in_process(open_source: Open, job: _Job) -> _Result:
+    name = f"replay ({job.configuration.name})"
+    child = Child(name, run_configuration, open_source, job, env=job.configuration.env)
     try:
         result = child.result()
         assert isinstance(result, _Result)
@@ -147,9 +166,7 @@ def _in_process(open_source: Open, configuration: Configuration, spec: EngineSpe
         child.close()
 
 
-def run_configuration(
-    connection: Connection[Any, Any], open_source: Open, spec: EngineSpec, configuration: Configuration
-) -> _Result:
+def run_configuration(connection: Connection[Any, Any], open_source: Open, job: _Job) -> _Result:
     """Replay in the process of one configuration, under the locale and time zone of its environment."""
     import locale
     import time
@@ -157,35 +174,39 @@ def run_configuration(
     locale.setlocale(locale.LC_ALL, "")
     time.tzset()
     source = open_source()
-    if configuration.seek:
-        return _seek(open_source, spec)
-    found = replay(source, spec.pack(), mode=spec.mode, workers=configuration.workers, limits=spec.limits)
+    schedule = job.schedule()
+    if job.configuration.seek:
+        return _seek(open_source, job.spec, schedule)
+    spec = job.spec
+    found = replay(source, schedule, mode=spec.mode, workers=job.configuration.workers, limits=spec.limits)
     return _Result(found.alerts, found.digest, found.fuel, found.seconds, found.damage)
 
 
-def _seek(open_source: Open, spec: EngineSpec) -> _Result:
+def _seek(open_source: Open, spec: EngineSpec, schedule: PackSchedule) -> _Result:
     """Replay to the middle, store the state, go on from it with another engine over the source opened anew."""
     import time
 
     began = time.perf_counter()
     source = open_source()
     middle = sum(1 for _ in source.epochs()) // 2
-    pack = spec.pack()
-    first, stored, collected = LocalDriver(spec, source.info, pack), b"", Collector(Window())
-    key = checkpoint_key(segment_hashes(source), spec, pack.hash)
+    first, stored, collected = LocalDriver(spec, source.info, schedule.first), b"", Collector(Window())
+    playing, key = Playing(first, schedule), ""
     for place, epoch in enumerate(open_source().epochs()):
         if place == middle:
+            key = checkpoint_key(segment_hashes(source), spec, playing.running.hash, schedule=schedule.uses)
             stored = take(first, epoch.number, key).to_bytes()
             break
-        collected.take(first.feed(epoch))
-    second, checkpoint = LocalDriver(spec, source.info), Checkpoint.from_bytes(stored)
+        collected.take(playing.feed(epoch)[0])
+    second, checkpoint = LocalDriver(spec, source.info, playing.running), Checkpoint.from_bytes(stored)
     restore(second, checkpoint, key)
     source = open_source()
+    playing = Playing(second, schedule, playing.running)
     for epoch in source.epochs(checkpoint.next_epoch):
-        collected.take(second.feed(epoch))
+        collected.take(playing.feed(epoch)[0])
     collected.take(second.finish(source.end))
     alerts = collected.alerts
-    return _Result(alerts, alert_digest(alerts), fuel_of(pack, second.fuel), time.perf_counter() - began)
+    fuel = Counter(first.fuel_given_up) + Counter(second.fuel)
+    return _Result(alerts, alert_digest(alerts), fuel_of(schedule, fuel), time.perf_counter() - began)
 
 
 def _compare(left: str, a: _Result, right: str, b: _Result) -> str:

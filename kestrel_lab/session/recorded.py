@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kestrel_lab.engine import Limits, Pack, pack_from_files
+from kestrel_lab.engine import Limits, pack_from_files
 from kestrel_lab.recording import Recording
-from kestrel_lab.schema.alert import Alert, Mode, PackUse, Skip
+from kestrel_lab.schema.alert import Alert, Mode, Skip
 from kestrel_lab.schema.epoch import End
 from kestrel_lab.schema.errors import UsageError
 from kestrel_lab.session.lag import coalesce
 from kestrel_lab.session.replay import OnAlert, Replay, replay
+from kestrel_lab.session.schedule import PackSchedule
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +21,7 @@ class LiveRun:
     """The live engine's run, from the recording alone.
 
     Attributes:
-        schedule: one row: from which event on the pack ran.
+        schedule: which packs ran, and from which events on.
         skips: ranges it skipped past its lag.
         unreached: the epochs at the end that it never came to, None if it came to the last one.
         end: how the recording ended for it; only `sealed` resolved open windows.
@@ -28,8 +29,7 @@ class LiveRun:
         build: the build of the engine that ran, empty if the manifest does not say.
     """
 
-    pack: Pack
-    schedule: Sequence[PackUse]
+    schedule: PackSchedule
     limits: Limits
     alerts: Sequence[Alert]
     skips: Sequence[Skip]
@@ -45,24 +45,16 @@ class LiveRun:
 
 
 def live_run(recording: Recording) -> LiveRun | None:
-    """Return what ran live beside a recording, None if no rules did.
-
-    Raises:
-        UsageError: if more than one pack ran.
-    """
+    """Return what ran live beside a recording, None if no rules did."""
     if not recording.packs:
         return None
-    if len(recording.packs) > 1:
-        raise UsageError(
-            f"{len(recording.packs)} packs ran during this recording", where=str(recording.path),
-            do="Replay it with one of them: --rules.",
-        )  # fmt: skip
-    use, files = recording.packs[0]
     facts: Mapping[str, Any] = recording.manifest["facts"].get("engine", {})
+    limits = Limits(**facts.get("limits", {}))
+    files = {use.pack_hash: files for use, files in recording.packs}
+    packs = {pack_hash: pack_from_files(found, limits, recording.info.schema) for pack_hash, found in files.items()}
     return LiveRun(
-        pack=pack_from_files(files, Limits(**facts.get("limits", {})), recording.info.schema),
-        schedule=(use,),
-        limits=Limits(**facts.get("limits", {})),
+        schedule=PackSchedule(tuple(use for use, _ in recording.packs), packs),
+        limits=limits,
         alerts=recording.live_alerts,
         skips=coalesce(recording.skips),
         unreached=_unreached(recording),
@@ -72,24 +64,24 @@ def live_run(recording: Recording) -> LiveRun | None:
     )
 
 
-def recorded_pack(recording: Recording) -> Pack:
-    """Return the pack that ran live.
+def recorded_rules(recording: Recording) -> PackSchedule:
+    """Return the packs that ran live, and when.
 
     Raises:
-        UsageError: if none did, or more than one.
+        UsageError: if none did.
     """
     run = live_run(recording)
     if run is None:
         raise UsageError(
             "no rules ran during this recording", where=str(recording.path), do="Give rules to replay it with: --rules."
         )
-    return run.pack
+    return run.schedule
 
 
 def replay_as_live(
     recording: Recording, *, mode: Mode = "deterministic", workers: int = 1, on_alert: OnAlert | None = None
 ) -> Replay:
-    """Replay a recording as the live engine saw it: its pack, schedule, limits and skips, and where it stopped.
+    """Replay a recording as the live engine saw it: its packs and when each ran, its limits and skips, and its end.
 
     The result has exactly the live alerts, or something is wrong.
 
@@ -98,7 +90,7 @@ def replay_as_live(
     """
     run = live_run(recording)
     if run is None:
-        recorded_pack(recording)
+        recorded_rules(recording)
         raise AssertionError
     return replay_run(recording, run, mode=mode, workers=workers, on_alert=on_alert)
 
@@ -109,8 +101,8 @@ def replay_run(
 ) -> Replay:  # fmt: skip
     """Replay a live run from its description."""
     return replay(
-        recording, run.pack, mode=mode, workers=workers, limits=run.limits, on_alert=on_alert,
-        skips=run.passed_over, schedule=run.schedule, ends=run.end,
+        recording, run.schedule, mode=mode, workers=workers, limits=run.limits, on_alert=on_alert,
+        skips=run.passed_over, ends=run.end,
     )  # fmt: skip
 
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 
 from kestrel_lab.engine import SPAN_ROWS, Limits, Pack
 from kestrel_lab.recording import Damage
-from kestrel_lab.schema.alert import Alert, Exhausted, Mode, PackUse, Skip, alert_digest
+from kestrel_lab.schema.alert import Alert, Exhausted, Mode, Skip, alert_digest
 from kestrel_lab.schema.epoch import End, Epoch, EpochSource
-from kestrel_lab.schema.errors import UsageError
 from kestrel_lab.session.drive import Answer, Driver, EngineSpec, LocalDriver
+from kestrel_lab.session.schedule import PackSchedule, PackSwitch, always
 from kestrel_lab.session.sources import PassingDamage, as_source, opener
 from kestrel_lab.session.workers import WorkersDriver
 
@@ -50,6 +50,7 @@ class Replay:
         damage: ranges that could not be read.
         skipped: epochs passed over because the caller asked for it.
         seconds: wall time.
+        switches: the packs that took over on the way.
     """
 
     alerts: Sequence[Alert]
@@ -64,6 +65,7 @@ class Replay:
     end: End
     seconds: float
     evicted: Mapping[str, int] = field(default_factory=dict)
+    switches: Sequence[PackSwitch] = ()
 
     @property
     def fuel_total(self) -> int:
@@ -73,14 +75,13 @@ class Replay:
 
 def replay(
     source: EpochSource,
-    pack: Pack,
+    rules: Pack | PackSchedule,
     *,
     mode: Mode = "deterministic",
     workers: int = 1,
     limits: Limits | None = None,
     on_alert: OnAlert | None = None,
     skips: Sequence[Skip] = (),
-    schedule: Sequence[PackUse] | None = None,
     first_id: int | None = None,
     last_id: int | None = None,
     from_ns: int | None = None,
@@ -90,34 +91,33 @@ def replay(
     """Drive an engine over a source and collect what it says.
 
     Args:
+        rules: a pack to run from the start, or a schedule of packs; epochs before the first of them are passed over.
         mode: runtime of the rules; the answers do not depend on it.
         workers: processes; 1 runs in this one. The answers do not depend on it.
         on_alert: called for each alert inside the window as it is raised, in the engine's order.
         skips: epochs to pass over, as the live engine did.
-        schedule: when the pack ran; epochs before that are passed over too. None: from the start.
         first_id, last_id, from_ns, to_ns: the window of what is shown, see `Window`.
         ends: how the source is taken to end, if not as it says.
 
     Raises:
         ProcessDiedError: if a worker died.
-        UsageError: if the schedule names another pack.
     """
     began = time.perf_counter()
-    starts = _first_event_of(schedule, pack)
     source = as_source(source)
-    pack = pack.for_schema(source.info.schema)
-    driver = open_driver(EngineSpec.of(pack, mode, limits), source, workers, pack)
+    schedule = as_schedule(rules).for_schema(source.info.schema)
+    driver = open_driver(EngineSpec.of(schedule.first, mode, limits), source, workers, schedule.first)
     collected = Collector(Window(first_id, last_id, from_ns, to_ns), on_alert)
     try:
-        events, epochs, skipped = _drive(driver, source, SkipList(skips, starts), collected)
+        events, epochs, skipped = _drive(driver, source, schedule, SkipList(skips), collected)
         collected.take(driver.finish(ends or source.end))
     finally:
         driver.close()
     alerts = sorted(collected.alerts, key=lambda a: a.sort_key)
     damage = tuple(source.damage) if isinstance(source, PassingDamage) else ()
     return Replay(
-        alerts, alert_digest(alerts), fuel_of(pack, driver.fuel), driver.evaluations, collected.exhausted,
+        alerts, alert_digest(alerts), fuel_of(schedule, driver.fuel), driver.evaluations, collected.exhausted,
         damage, events, epochs, skipped, source.end, time.perf_counter() - began, dict(sorted(driver.evicted.items())),
+        tuple(driver.switches),
     )  # fmt: skip
 
 
@@ -125,26 +125,49 @@ def open_driver(spec: EngineSpec, source: EpochSource, workers: int, pack: Pack 
     """Return a driver for a source: in this process for one worker, else over worker processes."""
     if workers <= 1:
         return LocalDriver(spec, source.info, pack, SPAN_ROWS)
-    return WorkersDriver(spec, opener(source), workers, SPAN_ROWS)
+    return WorkersDriver(spec, opener(source), workers, SPAN_ROWS, pack)
 
 
-def fuel_of(pack: Pack, fuel: Mapping[str, int]) -> dict[str, int]:
-    """Return the fuel of every rule of a pack, in rule order."""
-    return {rule.id: fuel.get(rule.id, 0) for rule in pack.rules}
+def fuel_of(schedule: PackSchedule, fuel: Mapping[str, int]) -> dict[str, int]:
+    """Return the fuel of every rule of a schedule, in rule order."""
+    return {rule_id: fuel.get(rule_id, 0) for rule_id in schedule.rule_ids}
+
+
+def as_schedule(rules: Pack | PackSchedule) -> PackSchedule:
+    """Return a schedule: a pack alone runs from the start."""
+    return rules if isinstance(rules, PackSchedule) else always(rules)
 
 
 class SkipList:
-    """Which epochs to pass over: those skipped, and those before the pack ran."""
+    """Which epochs to pass over because the live engine did."""
 
-    def __init__(self, skips: Iterable[Skip], first_event_id: int = 0) -> None:
+    def __init__(self, skips: Iterable[Skip]) -> None:
         self._ranges = sorted((s.first_epoch, s.last_epoch) for s in skips)
-        self._first_event_id = first_event_id
 
     def holds(self, epoch: Epoch) -> bool:
         """Return whether an epoch is to be passed over."""
-        return epoch.first_event_id < self._first_event_id or any(
-            first <= epoch.number <= last for first, last in self._ranges
-        )
+        return any(first <= epoch.number <= last for first, last in self._ranges)
+
+
+class Playing:
+    """Gives epochs to a driver, and lets the packs of a schedule take over where they do.
+
+    Args:
+        running: the pack that the driver has; the first of the schedule by default.
+    """
+
+    def __init__(self, driver: Driver, schedule: PackSchedule, running: Pack | None = None) -> None:
+        self._driver, self._schedule = driver, schedule
+        self.running = running or schedule.first
+
+    def feed(self, epoch: Epoch, *, skip: bool = False) -> tuple[list[Answer], bool]:
+        """Give the next epoch; return the answers that are ready, and whether it was passed over."""
+        pack, answers = self._schedule.at(epoch.first_event_id), list[Answer]()
+        if pack is not None and pack.hash != self.running.hash:
+            answers = self._driver.switch(pack, epoch.first_event_id)
+            self.running = pack
+        skip = skip or pack is None
+        return answers + self._driver.feed(epoch, skip=skip), skip
 
 
 @dataclass(slots=True)
@@ -166,25 +189,18 @@ class Collector:
                     self.on_alert(alert)
 
 
-def _drive(driver: Driver, source: EpochSource, skips: SkipList, collected: Collector) -> tuple[int, int, int]:
+def _drive(
+    driver: Driver, source: EpochSource, schedule: PackSchedule, skips: SkipList, collected: Collector
+) -> tuple[int, int, int]:
     events = epochs = skipped = 0
+    playing = Playing(driver, schedule)
     for epoch in source.epochs():
-        skip = skips.holds(epoch)
-        collected.take(driver.feed(epoch, skip=skip))
+        answers, skip = playing.feed(epoch, skip=skips.holds(epoch))
+        collected.take(answers)
         events += epoch.rows
         epochs += 1
         skipped += skip
     return events, epochs, skipped
-
-
-def _first_event_of(schedule: Sequence[PackUse] | None, pack: Pack) -> int:
-    if not schedule:
-        return 0
-    if len(schedule) > 1 or schedule[0].pack_hash != pack.hash:
-        raise UsageError(
-            "the pack schedule does not name this pack alone", do="Replay with the pack that the recording holds."
-        )
-    return schedule[0].from_event_id
 
 
 def _within(low: int | None, value: int, high: int | None) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from queue import SimpleQueue
 from threading import Thread
@@ -28,6 +29,7 @@ def serve(connection: Connection[Any, Any], open_source: Open, spec: EngineSpec,
 
     Messages: `("scan", numbers)`, `("skip", numbers)`, answered by `("scan", last number, summary, pickled scans)`;
     `("feed", number, pickled scans)`, answered by `("alerts", number, alerts)`;
+    `("switch", files)`, answered by `("switched", pending sequences given up, evictions of rules that are gone)`;
     `("finish", end)`: answered by `("end", -1, alerts, evicted by rule)`; `None`: stop.
     """
     inbox: SimpleQueue[Any] = SimpleQueue()
@@ -45,6 +47,12 @@ def serve(connection: Connection[Any, Any], open_source: Open, spec: EngineSpec,
                 connection.send(("scan", numbers[-1], _summary(scans), pickle.dumps(scans)))
             case ("feed", number, blob):
                 connection.send(("alerts", number, [a for scan in pickle.loads(blob) for a in matcher.feed(scan)]))
+            case ("switch", files):
+                old, pack = matcher, replace(spec, files=files).pack()
+                scanner = Scanner(pack, source.info, spec.mode, spec.limits)
+                matcher = Matcher(pack, shards_of(index, workers), spec.limits)
+                dropped = matcher.restore(old.dump())
+                connection.send(("switched", dropped, Counter(old.evicted) - Counter(matcher.evicted)))
             case ("finish", end):
                 evicted = matcher.evicted
                 connection.send(("end", -1, matcher.finish(end), evicted))

@@ -13,10 +13,12 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import wait
 from typing import Any
 
+from kestrel_lab.engine import Pack
 from kestrel_lab.schema.alert import Alert, Exhausted
 from kestrel_lab.schema.epoch import End, Epoch
 from kestrel_lab.session.child import Child
 from kestrel_lab.session.drive import Answer, EngineSpec, Gathering
+from kestrel_lab.session.schedule import PackSwitch, switch_between, with_dropped
 from kestrel_lab.session.worker import Open, serve
 
 #: Spans in flight per worker: one being scanned, one waiting, so that memory stays flat and nobody starves.
@@ -44,8 +46,12 @@ class WorkersDriver:
         ProcessDiedError: if a worker died.
     """
 
-    def __init__(self, spec: EngineSpec, open_source: Open, workers: int, span_rows: int = 0) -> None:
+    def __init__(
+        self, spec: EngineSpec, open_source: Open, workers: int, span_rows: int = 0, pack: Pack | None = None
+    ) -> None:
         self._span = Gathering(span_rows)
+        self._pack = pack or spec.pack()
+        self.switches: list[PackSwitch] = []
         self.fuel: Counter[str] = Counter()
         self.evicted: Counter[str] = Counter()
         self.evaluations = 0
@@ -79,6 +85,20 @@ class WorkersDriver:
             answers += self._send("scan", span)
         while self._flights:
             answers += self._advance(None)
+        return answers
+
+    def switch(self, pack: Pack, from_event_id: int) -> list[Answer]:
+        """Let another pack run over the epochs that follow, once every worker is done with those before."""
+        answers = self.flush()
+        for child in self._children:
+            child.send(("switch", dict(pack.files)))
+        dropped = 0
+        for child in self._children:
+            _, lost, evicted = child.recv()
+            dropped += lost
+            self.evicted.update(evicted)
+        self.switches.append(with_dropped(switch_between(self._pack, pack, from_event_id), dropped))
+        self._pack = pack
         return answers
 
     def finish(self, end: End) -> list[Answer]:

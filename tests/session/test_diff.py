@@ -212,7 +212,7 @@ def test_another_schema_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_exhausted_fuel_is_named_with_its_epoch(tmp_path: Path):
     alert = recorded(tmp_path / "a.krec").live_alerts[0]
     spent = Exhausted(alert.rule_id, 7, alert.last_event_id, alert.last_event_id + 9, 1000)
-    cause = rule_cause(alert, None, rule_changes(PACK, PACK), [spent])
+    cause = rule_cause(alert, None, rule_changes([PACK], PACK), [spent])
     assert cause.kind is CauseKind.FUEL
     assert "epoch 7" in cause.text
 

@@ -58,7 +58,7 @@ def test_the_recording_says_what_ran(tmp_path: Path):
     record(tmp_path / "a.krec", now_world(100))
     run = live_run(open_recording(tmp_path / "a.krec"))
     assert run is not None
-    assert (run.pack.hash, run.end, run.skips, run.unreached) == (PACK.hash, "sealed", [], None)
+    assert (run.schedule.last.hash, run.end, run.skips, run.unreached) == (PACK.hash, "sealed", [], None)
 
 
 def test_a_slow_engine_skips_and_the_replay_as_live_agrees(tmp_path: Path):

@@ -1,13 +1,12 @@
 from pathlib import Path
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kestrel_lab.recording import open_recording
 from kestrel_lab.schema.alert import PackUse, Skip, alert_digest
-from kestrel_lab.schema.errors import UsageError
 from kestrel_lab.session.replay import replay
+from kestrel_lab.session.schedule import PackSchedule
 from tests.session.scenario import memory, pack, write_recording
 
 WORLD = memory()
@@ -62,14 +61,9 @@ def test_skipped_epochs_raise_nothing_and_leave_later_ones_whole():
 
 
 def test_a_schedule_says_from_where_the_pack_ran():
-    found = replay(WORLD, PACK, schedule=[PackUse(49, PACK.hash)])
+    found = replay(WORLD, PackSchedule((PackUse(49, PACK.hash),), {PACK.hash: PACK}))
     assert found.skipped == 3
     assert all(i is None or i >= 49 for a in found.alerts for i in a.event_ids)
-
-
-def test_a_schedule_of_another_pack_is_refused():
-    with pytest.raises(UsageError):
-        replay(WORLD, PACK, schedule=[PackUse(0, "other")])
 
 
 @settings(max_examples=15, deadline=None)

@@ -21,10 +21,9 @@ from kestrel_lab.cli.when import Place
 from kestrel_lab.schema.errors import DivergedError, ExitCode
 
 if TYPE_CHECKING:
-    from kestrel_lab.engine import Pack
     from kestrel_lab.recording import Recording
     from kestrel_lab.schema.alert import Mode
-    from kestrel_lab.session import Proof, Replay
+    from kestrel_lab.session import PackSchedule, Proof, Replay
 
 
 @click.command("replay")
@@ -73,20 +72,20 @@ def command(
         raise click.UsageError("--prove runs every configuration itself, over the whole recording.")
     if as_live and (rules or start or stop):
         raise click.UsageError("--as-live takes rules and range from the recording.")
-    from kestrel_lab.cli.inputs import alert_window, pack_for
+    from kestrel_lab.cli.inputs import alert_window, rules_for
     from kestrel_lab.recording import open_recording
 
     source = open_recording(recording)
 
     if prove:
-        return _prove(source, pack_for(source, rules, skip_broken=skip_broken), fmt)
+        return _prove(source, rules_for(source, rules, skip_broken=skip_broken), fmt)
     if as_live:
         return _as_live(source, mode, workers, fmt)
     from kestrel_lab.session import replay
 
-    pack = pack_for(source, rules, skip_broken=skip_broken)
+    schedule = rules_for(source, rules, skip_broken=skip_broken)
     window = alert_window(source, start, stop)
-    found = replay(source, pack, mode=mode, workers=workers, **window)
+    found = replay(source, schedule, mode=mode, workers=workers, **window)
     _show(found, mode, fmt)
     return ExitCode.DAMAGED if found.damage else ExitCode.OK
 
@@ -110,10 +109,10 @@ def _as_live(source: Recording, mode: Mode, workers: int, fmt: output.Format) ->
     return ExitCode.OK
 
 
-def _prove(source: Recording, pack: Pack, fmt: output.Format) -> int:
+def _prove(source: Recording, rules: PackSchedule, fmt: output.Format) -> int:
     from kestrel_lab.session import prove
 
-    proof = prove(source, pack)
+    proof = prove(source, rules)
     _show_proof(proof, fmt)
     output.note_damage(proof.damage)
     proof.check()
@@ -135,6 +134,7 @@ def summary(found: Replay, mode: Mode) -> dict[str, object]:
         "exhausted": [asdict(row) for row in found.exhausted],
         "evicted": dict(found.evicted),
         "damage": [asdict(row) for row in found.damage],
+        "switches": [asdict(row) for row in found.switches],
         "seconds": round(found.seconds, 3),
     }
 
@@ -150,6 +150,8 @@ def _show(found: Replay, mode: Mode, fmt: output.Format) -> None:
         f"{units.count(len(found.alerts))} alerts from {units.count(found.events)} events in {found.seconds:.2f} s "
         f"({units.rate(found.events, found.seconds)} events/s, {units.count(found.evaluations)} rule evaluations)"
     )
+    for switch in found.switches:
+        output.note(switch.render())
     for rule, count in found.evicted.items():
         output.note(f"{rule} gave up {units.count(count)} pending sequences for want of room")
     rows = [(rule, units.count(fuel)) for rule, fuel in found.fuel.items()]

@@ -115,10 +115,10 @@ def show_replay(recording: Recording) -> None:
     Raises:
         DivergedError: if they are not.
     """
-    from kestrel_lab.session import recorded_pack, replay
+    from kestrel_lab.session import recorded_rules, replay
 
     heading("Replaying it with the same rules, interpreted")
-    found = replay(recording, recorded_pack(recording))
+    found = replay(recording, recorded_rules(recording))
     live = alert_digest(recording.live_alerts)
     click.echo(f"live    {live}  {len(recording.live_alerts)} alerts")
     click.echo(f"replay  {found.digest}  {len(found.alerts)} alerts")
