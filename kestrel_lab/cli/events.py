@@ -50,6 +50,22 @@ class Range:
         return np.flatnonzero(inside)
 
 
+class Picked:
+    """Which events to show: those of these ids."""
+
+    def __init__(self, ids: Iterable[int]) -> None:
+        self._ids = np.unique(np.fromiter(ids, np.uint64))
+
+    def touches(self, epoch: Epoch | EpochRecord) -> bool:
+        """Return whether an epoch holds one of them."""
+        first, last = np.searchsorted(self._ids, [epoch.first_event_id, epoch.last_event_id + 1])
+        return bool(first < last)
+
+    def rows(self, data: Rows) -> npt.NDArray[np.integer]:
+        """Return the row numbers of one table that are among them."""
+        return np.flatnonzero(np.isin(data.column("event_id"), self._ids))
+
+
 class _Joined:
     """The rows of one table in several epochs of one segment. Satisfies `Rows`."""
 
@@ -121,10 +137,25 @@ def lines(info: SourceInfo, epochs: Iterable[Epoch], wanted: Range) -> Iterator[
     return _chunks(info, epochs, wanted, _sentences)
 
 
+def by_id(info: SourceInfo, epochs: Iterable[Epoch], wanted: Picked, fmt: output.Format) -> Iterator[tuple[int, str]]:
+    """Yield the id and the text of each event wanted, in id order: an ndjson object, or a line for people."""
+    render = _objects if fmt == "ndjson" else _sentences
+    for found in _rendered(info, epochs, wanted, render):
+        yield from found
+
+
 _Render = Callable[[SourceInfo, Batch, str, "npt.NDArray[np.integer]"], Iterable[str]]
 
 
 def _chunks(info: SourceInfo, epochs: Iterable[Epoch], wanted: Range, render: _Render) -> Iterator[bytes]:
+    for found in _rendered(info, epochs, wanted, render):
+        yield ("\n".join([text for _, text in found]) + "\n").encode()
+
+
+def _rendered(
+    info: SourceInfo, epochs: Iterable[Epoch], wanted: Range | Picked, render: _Render
+) -> Iterator[list[tuple[int, str]]]:
+    """Yield the ids and texts of a batch of epochs at a time, in id order; none is empty."""
     for batch in batches(epochs):
         ids: list[int] = []
         texts: list[str] = []
@@ -133,9 +164,8 @@ def _chunks(info: SourceInfo, epochs: Iterable[Epoch], wanted: Range, render: _R
             if len(rows):
                 ids += data.column("event_id")[rows].tolist()
                 texts += render(info, batch, table, rows)
-        order = sorted(range(len(ids)), key=ids.__getitem__)
-        if order:
-            yield ("\n".join([texts[i] for i in order]) + "\n").encode()
+        if ids:
+            yield sorted(zip(ids, texts, strict=True), key=lambda found: found[0])
 
 
 def _objects(info: SourceInfo, batch: Batch, table: str, rows: npt.NDArray[np.integer]) -> Iterable[str]:

@@ -12,7 +12,7 @@ from kestrel_lab.schema.errors import UsageError
 from kestrel_lab.schema.schema import BUILTIN, Schema
 
 if TYPE_CHECKING:
-    from kestrel_lab.cli.events import Range
+    from kestrel_lab.cli.events import Picked, Range
     from kestrel_lab.engine import Pack
     from kestrel_lab.recording import EpochRecord, Recording
     from kestrel_lab.schema.epoch import Epoch
@@ -92,7 +92,7 @@ def alert_window(recording: Recording, start: Place | None, stop: Place | None) 
     return bounds
 
 
-def overlapping(recording: Recording, wanted: Range) -> Iterator[Epoch]:
+def overlapping(recording: Recording, wanted: Range | Picked) -> Iterator[Epoch]:
     """Yield the readable epochs from the first to the last that may hold an event of the range.
 
     What cannot be read is noted in the recording's `damage`.

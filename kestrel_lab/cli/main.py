@@ -22,6 +22,7 @@ COMMANDS = {
     "record": "record",
     "replay": "replay",
     "diff": "diff",
+    "search": "search",
     "info": "info",
     "dump": "dump",
     "rules": "rules",

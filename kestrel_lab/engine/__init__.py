@@ -1,5 +1,6 @@
 """Rule packs, runtimes, sequences, state and alerts."""
 
+from kestrel_lab.engine.adhoc import query_pack
 from kestrel_lab.engine.build import ENGINE_VERSION, engine_build
 from kestrel_lab.engine.check import RuleCheck
 from kestrel_lab.engine.engine import Engine, EpochResult
@@ -33,4 +34,5 @@ __all__ = [
     "load_pack",
     "merge_states",
     "pack_from_files",
+    "query_pack",
 ]

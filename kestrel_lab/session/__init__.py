@@ -14,6 +14,7 @@ from kestrel_lab.session.recorded import LiveRun, live_run, recorded_rules, repl
 from kestrel_lab.session.recorder import record
 from kestrel_lab.session.replay import Replay, replay
 from kestrel_lab.session.schedule import PackSchedule, PackSwitch, always
+from kestrel_lab.session.search import Search, search
 from kestrel_lab.session.signals import Stop
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "RecordProgress",
     "RecordReport",
     "Replay",
+    "Search",
     "Stop",
     "always",
     "describe",
@@ -45,4 +47,5 @@ __all__ = [
     "replay",
     "replay_as_live",
     "run_live",
+    "search",
 ]
