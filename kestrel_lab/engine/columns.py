@@ -14,10 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 from kestrel_lab.engine.classes import Classes
+from kestrel_lab.engine.computed import ComputedColumn
 from kestrel_lab.engine.plan import TablePlan, TestKey, key_of_test, tests_by_dictionary
 from kestrel_lab.engine.rule import Rule
 from kestrel_lab.engine.wasm.values import Memory, store_column, store_numbers
 from kestrel_lab.eql import Slot, TextTest
+from kestrel_lab.eql.leaftests import ScalarTest
 from kestrel_lab.schema.abi import ROW_BYTES, SLOT_BYTES, SlotKind
 from kestrel_lab.schema.access import Coded, Numbers, resolve
 from kestrel_lab.schema.epoch import Array, Epoch, SourceInfo
@@ -78,6 +80,7 @@ class ColumnMemory:
         frames = {(p.table, s.rule): len(rules[s.rule].module.slots) for p in plans.values() for s in p.stages}
         self._frames = {which: self._reserve(slots * SLOT_BYTES) for which, slots in frames.items()}
         self.classes: dict[str, Classes] = {}
+        self._computations: dict[ScalarTest, ComputedColumn] = {}
         self._place_tables(tests_by_dictionary(rules, list(plans.values()), schema))
         for plan in plans.values():
             for rule in dict.fromkeys(stage.rule for stage in plan.stages):
@@ -111,7 +114,7 @@ class ColumnMemory:
             if slot not in wanted:
                 continue
             at = self._arena + number * self._column_bytes
-            found = window.resolve(slot.field, rows)
+            found = window.resolve(slot.field, rows) if slot.computed is None else self._computed(slot, window, rows)
             if isinstance(found, Coded):
                 key = self._schema.dictionary_key(plan.table, slot.field)
                 strings.append((key, at, self.classes[key].of(found)))
@@ -123,6 +126,15 @@ class ColumnMemory:
             placed = self.classes[key].place([classes for _, _, classes in members])
             for (_, at, _), column in zip(members, placed, strict=True):
                 store_column(self._memory, at, SlotKind.CLASS, column)
+
+    def _computed(self, slot: Slot, window: Window, rows: Array) -> Numbers:
+        if slot.computed is None:
+            raise TypeError(f"{slot.field} is not computed")
+        found = self._computations.get(slot.computed)
+        if found is None:
+            found = self._computations[slot.computed] = ComputedColumn(slot.computed)
+        values = [window.resolve(field, rows) for field in slot.computed.fields]
+        return Numbers(found.column(values), None)
 
     def _reserve(self, size: int) -> int:
         at, self._next = self._next, (self._next + size + 7) & ~7

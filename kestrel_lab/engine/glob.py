@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from kestrel_lab.eql.ir import TextOp
+from kestrel_lab.eql.leaftests import TextOp
 from kestrel_lab.eql.wildcard import characters
 
 Check = Callable[[bytes], bool]

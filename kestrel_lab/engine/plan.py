@@ -13,18 +13,19 @@ from kestrel_lab.engine.glob import key_of
 from kestrel_lab.engine.rule import Rule
 from kestrel_lab.eql import Slot, Stage, TextTest
 from kestrel_lab.eql.ir import leaves
+from kestrel_lab.eql.leaftests import ScalarTest
 from kestrel_lab.eql.slots import slots_of_leaf
 from kestrel_lab.schema.abi import SlotKind
 from kestrel_lab.schema.schema import Schema
 from kestrel_lab.schema.types import Constant
 
 #: A text test apart from its field: fields that share a dictionary share their tests.
-TestKey = tuple[str, bool, tuple[bytes, ...]]
+TestKey = tuple[str, bool, tuple[bytes, ...], ScalarTest | None]
 
 
 def key_of_test(test: TextTest) -> TestKey:
     """Return what a test asks, whatever the field."""
-    return test.op, test.fold, test.patterns
+    return test.op, test.fold, test.patterns, test.program
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 
 from kestrel_lab.eql import Program, Stage
 from kestrel_lab.eql.interest import actions_of
-from kestrel_lab.eql.ir import field_of, leaves
+from kestrel_lab.eql.ir import fields_of, leaves
 from kestrel_lab.schema.schema import BUILTIN, Schema
 from kestrel_lab.schema.types import Row
 
@@ -47,7 +47,7 @@ def reach_of(program: Program, schema: Schema = BUILTIN) -> Reach:
 
 
 def _reads(stage: Stage) -> set[str]:
-    return {name for leaf in leaves(stage.expr) if (name := field_of(leaf)) is not None}
+    return {name for leaf in leaves(stage.expr) for name in fields_of(leaf)}
 
 
 def _unavailable(stage: Stage, schema: Schema) -> set[str]:

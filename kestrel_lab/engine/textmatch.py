@@ -16,7 +16,8 @@ import numpy.typing as npt
 
 from kestrel_lab.engine.glob import Check, checker, key_of, literal_checker
 from kestrel_lab.eql import re2match
-from kestrel_lab.eql.ir import TextOp, TextTest
+from kestrel_lab.eql.compute import passes_value
+from kestrel_lab.eql.leaftests import TextOp, TextTest
 from kestrel_lab.eql.texttest import block_of, canonical_address, number_of_address, passes
 
 Text = bytes | tuple[bytes, ...] | None
@@ -48,6 +49,7 @@ class Matcher:
         self._blocks: dict[int, dict[int, list[int]]] = {}  # by bits below the prefix, then by prefix
         self._regexes: list[tuple[int, Check]] = []
         self._others: list[tuple[int, TextTest]] = []
+        self._computed: list[tuple[int, TextTest]] = []
         self._always: list[int] = []
         self._unkeyed: list[tuple[int, bool, Check]] = []
         entries: dict[bytes, _Entry] = {}
@@ -59,7 +61,7 @@ class Matcher:
     def bits(self, values: Sequence[Text]) -> npt.NDArray[np.bool_]:
         """Return which value passes which test: one row a value, one column a test.
 
-        A tuple passes if any of its elements does; None passes nothing.
+        A tuple passes if any of its elements does, or what is computed of it; None passes nothing.
         """
         rows: list[int] = []
         columns: list[int] = []
@@ -69,6 +71,8 @@ class Matcher:
             rows += [row] * len(found)
         out = np.zeros((len(values), self._count), dtype=np.bool_)
         out[rows, columns] = True
+        for number, test in self._computed:
+            out[:, number] = [passes_value(test, value) for value in values]
         return out
 
     def _add(self, number: int, test: TextTest, entries: dict[bytes, _Entry]) -> None:
@@ -90,6 +94,8 @@ class Matcher:
                 self._add_literal(number, test.op, pattern, test.fold, entries)
         elif test.op == "regex":
             self._regexes.append((number, re2match.matcher(test.patterns)))
+        elif test.op == "computed":
+            self._computed.append((number, test))
         else:
             self._others.append((number, test))
 

@@ -8,16 +8,23 @@ from difflib import get_close_matches
 
 from kestrel_lab.eql import ast
 from kestrel_lab.eql.errors import QueryError
+from kestrel_lab.eql.ir import Expr, Rewrite
+from kestrel_lab.eql.typed import Node
 from kestrel_lab.schema.schema import BUILTIN, Schema
-from kestrel_lab.schema.types import EqlType, Field
+from kestrel_lab.schema.types import Field
 
 
 @dataclass
 class Scope:
-    """The schema, and those fields that a query was seen to read."""
+    """The schema, those fields that a query was seen to read, and what was made of its conditions."""
 
     schema: Schema = BUILTIN
     used: set[str] = field(default_factory=set)
+    rewrites: list[Rewrite] = field(default_factory=list)
+
+    def note(self, name: str, before: Node, after: Node | Expr) -> None:
+        """Record what was made of a node."""
+        self.rewrites.append(Rewrite(name, before, after))
 
     @property
     def known(self) -> Mapping[str, Field]:
@@ -38,7 +45,5 @@ class Scope:
             hint = f"did you mean `{near[0]}`? " if near else ""
             raise QueryError(name.pos, f"unknown field `{name.name}`",
                         f"{hint}`?{name.name}` reads as null where the field does not exist")  # fmt: skip
-        if found.many and found.type not in (EqlType.STRING, EqlType.IP):
-            raise QueryError(name.pos, f"`{name.name}` is an array of {found.type}s, which is not supported yet")
         self.used.add(found.name)
         return found

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
-from kestrel_lab.eql.ir import And, Const, Expr, Leaf, Not, Or, TextLeaf, TextTest, field_of
-from kestrel_lab.eql.texttest import passes
+from kestrel_lab.eql.compute import computation, passes_value
+from kestrel_lab.eql.ir import And, Computed, Const, Expr, Leaf, Not, Or, TextLeaf, fields_of
+from kestrel_lab.eql.leaftests import TextTest
 from kestrel_lab.schema.actions import Action
 from kestrel_lab.schema.schema import Schema
 from kestrel_lab.schema.types import ByAction, Constant, Field
@@ -78,12 +79,19 @@ def _leaf(leaf: Leaf, schema: Schema, whole: int) -> _May:
     if isinstance(leaf, Const):
         return (whole, 0) if leaf.value else (0, whole)
     true = false = 0
-    field = schema.fields[field_of(leaf) or ""]
+    fields = [schema.fields[name] for name in fields_of(leaf)]
     for bit, action in enumerate(schema.actions):
-        holds = _holds(leaf, field, action)
+        holds = _computed(leaf, fields, action) if isinstance(leaf, Computed) else _holds(leaf, fields[0], action)
         true |= (holds is not False) << bit
         false |= (holds is not True) << bit
     return true, false
+
+
+def _computed(leaf: Computed, fields: Sequence[Field], action: Action) -> bool | None:
+    """Return the same as `_holds`: it is known where the action has none of the fields."""
+    if any(action.table in field.tables for field in fields):
+        return None
+    return computation(leaf.test).holds([None] * len(fields))
 
 
 def _holds(leaf: Leaf, field: Field, action: Action) -> bool | None:
@@ -95,5 +103,4 @@ def _holds(leaf: Leaf, field: Field, action: Action) -> bool | None:
     if not isinstance(leaf, TextLeaf):
         return True  # present: an action always has its words
     value = getattr(action, field.source.attribute)
-    words = value if isinstance(value, tuple) else (value,)
-    return any(passes(leaf.test, w.encode()) for w in words)
+    return passes_value(leaf.test, tuple(w.encode() for w in value) if isinstance(value, tuple) else value.encode())

@@ -7,32 +7,15 @@ values into the shape of the tree. `Not` stands over leaves, except over a null 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-TextOp = Literal["equal", "like", "prefix", "suffix", "contains", "regex", "address", "cidr", "less", "less_equal",
-                 "greater", "greater_equal"]  # fmt: skip
+from kestrel_lab.eql.leaftests import ScalarTest, TextOp, TextTest
+from kestrel_lab.eql.typed import Node
+
 #: operations of which `a or b` is one test with the patterns of both
 _LISTS: tuple[TextOp, ...] = ("equal", "like", "prefix", "suffix", "contains", "regex", "address", "cidr")
 NumberOp = Literal["==", "<", "<=", ">", ">="]
-
-
-@dataclass(frozen=True, slots=True)
-class TextTest:
-    """A test of one string, IP or array field: true if any pattern matches (any element); false where missing.
-
-    Attributes:
-        op: `equal`; `like` with `*` and `?`; `prefix`, `suffix`, `contains`; `regex`, with patterns for
-            `re2match`; `address`: the same IP address, `cidr`: within a block, both with patterns in canonical text;
-            the others compare bytes with the one pattern.
-        fold: ASCII case is ignored; then the patterns are lower-case. A `regex` says so in its patterns.
-        patterns: UTF-8, distinct, sorted.
-    """
-
-    field: str
-    op: TextOp
-    fold: bool
-    patterns: tuple[bytes, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +49,13 @@ class Flag:
 
 
 @dataclass(frozen=True, slots=True)
+class Computed:
+    """True if the computed test is. It reads several fields, or numbers alone; the host makes a column of it."""
+
+    test: ScalarTest
+
+
+@dataclass(frozen=True, slots=True)
 class Const:
     """Always `value`."""
 
@@ -93,8 +83,8 @@ class Not:
     item: Expr
 
 
-Leaf: TypeAlias = TextLeaf | Present | Compare | Flag | Const
-Expr: TypeAlias = TextLeaf | Present | Compare | Flag | Const | And | Or | Not
+Leaf: TypeAlias = TextLeaf | Present | Compare | Flag | Computed | Const
+Expr: TypeAlias = TextLeaf | Present | Compare | Flag | Computed | Const | And | Or | Not
 
 TRUE, FALSE = Const(True), Const(False)
 
@@ -130,11 +120,21 @@ class Pipe:
     count: int
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Rewrite:
+    """What the compiler did to a part of a condition: `before`, at its place in the text, became `after`."""
+
+    name: str
+    before: Node
+    after: Node | Expr
+
+
 @dataclass(frozen=True, slots=True)
 class Program:
     """A compiled query. `maxspan_ns` counts from the first event, inclusive. `fields`: all that it reads.
 
-    An item with runs stands in `stages` that many times, each time the same object. `pipes` apply in order.
+    An item with runs stands in `stages` that many times, each time the same object. `pipes` apply in order. `rewrites`:
+    how the conditions came to be, in the order it was done.
     """
 
     kind: Literal["event", "sequence", "sample"]
@@ -143,6 +143,7 @@ class Program:
     maxspan_ns: int | None
     fields: frozenset[str]
     pipes: tuple[Pipe, ...] = ()
+    rewrites: tuple[Rewrite, ...] = field(default=(), compare=False, repr=False)
 
     @property
     def all_stages(self) -> tuple[Stage, ...]:
@@ -185,11 +186,13 @@ def leaves(expr: Expr) -> Iterator[Leaf]:
             yield node
 
 
-def field_of(leaf: Leaf) -> str | None:
-    """Return the field a leaf reads; None for a constant."""
+def fields_of(leaf: Leaf) -> tuple[str, ...]:
+    """Return the fields a leaf reads."""
     if isinstance(leaf, TextLeaf):
-        return leaf.test.field
-    return None if isinstance(leaf, Const) else leaf.field
+        return (leaf.test.field,)
+    if isinstance(leaf, Computed):
+        return leaf.test.fields
+    return () if isinstance(leaf, Const) else (leaf.field,)
 
 
 def _join(items: tuple[Expr, ...], kind: type[And] | type[Or], neutral: Const, decided: Const) -> Expr:

@@ -14,3 +14,4 @@ MAX_REGEX_SIZE = 8_000  #: of one regular expression compiled, in instructions
 MAX_REGEXES = 1_000  #: of one test
 MAX_REGEXES_SIZE = 20_000  #: of all of them, in instructions
 MAX_RESULTS = (1 << 31) - 1  #: that a pipe may ask for
+MAX_ARRAYS = 3  #: times that a computed condition may read an array

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from kestrel_lab.eql.ir import And, Compare, Const, Expr, Flag, Leaf, Not, Or, Present, TextLeaf, leaves
+from kestrel_lab.eql.ir import And, Compare, Computed, Const, Expr, Flag, Leaf, Not, Or, Present, TextLeaf, leaves
 from kestrel_lab.eql.slots import Slot, slots_of_leaf
 from kestrel_lab.schema.abi import ROW_BYTES, SLOT_BYTES, SLOT_VALIDITY, SlotKind
 from kestrel_lab.schema.types import Field
@@ -177,7 +177,7 @@ def _leaf(code: _Code, leaf: Leaf, sense: bool, label: str) -> None:
     code.jump(label)
 
 
-def _push_leaf(code: _Code, leaf: TextLeaf | Present | Compare | Flag) -> None:
+def _push_leaf(code: _Code, leaf: TextLeaf | Present | Compare | Flag | Computed) -> None:
     """Push an i32 that is not zero if the leaf is true."""
     column, *tables = slots_of_leaf(leaf, code.fields)
     if isinstance(leaf, TextLeaf):

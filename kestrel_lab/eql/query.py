@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from kestrel_lab.eql import ast
 from kestrel_lab.eql.check import check_condition
 from kestrel_lab.eql.errors import QueryError
 from kestrel_lab.eql.fields import Scope
 from kestrel_lab.eql.interest import actions_of, required_tests
-from kestrel_lab.eql.ir import Pipe, Program, Stage, TextLeaf, leaves
+from kestrel_lab.eql.ir import Computed, Pipe, Program, Stage, TextLeaf, leaves
 from kestrel_lab.eql.limits import MAX_STAGES, MAX_TESTS
 from kestrel_lab.schema.types import EqlType, Field
 
@@ -30,9 +31,9 @@ def check_query(query: ast.Query, scope: Scope) -> Program:
     else:
         program = _sample(body, scope)
     found = (leaf for stage in program.distinct_stages for leaf in leaves(stage.expr))
-    if len({leaf.test for leaf in found if isinstance(leaf, TextLeaf)}) > MAX_TESTS:
+    if len({leaf.test for leaf in found if isinstance(leaf, TextLeaf | Computed)}) > MAX_TESTS:
         raise QueryError(body.pos, f"the query has more than {MAX_TESTS:,} different tests", "split the rule")
-    return program
+    return replace(program, rewrites=tuple(scope.rewrites))
 
 
 def _sequence(query: ast.Sequence, scope: Scope, pipes: tuple[Pipe, ...]) -> Program:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from kestrel_lab.eql.ir import Const, Leaf, Program, TextLeaf, TextTest, leaves
+from kestrel_lab.eql.ir import Computed, Const, Leaf, Program, TextLeaf, leaves
+from kestrel_lab.eql.leaftests import ScalarTest, TextTest
 from kestrel_lab.schema.abi import SlotKind
 from kestrel_lab.schema.types import EqlType, Field
 
@@ -19,11 +20,20 @@ _NUMBERS: Mapping[EqlType, SlotKind] = {
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """One slot of the frame: a column of `field`, or the table of `test` over that field's classes."""
+    """One slot of the frame: a column of `field`, or the table of `test` over that field's classes.
+
+    `computed`: the column, of booleans, is what this test makes of the fields it names; `field` is empty.
+    """
 
     kind: SlotKind
     field: str
     test: TextTest | None = None
+    computed: ScalarTest | None = None
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The fields it takes."""
+        return (self.field,) if self.computed is None else self.computed.fields
 
 
 def column_slot(name: str, fields: Mapping[str, Field]) -> Slot:
@@ -37,6 +47,8 @@ def slots_of_leaf(leaf: Leaf, fields: Mapping[str, Field]) -> tuple[Slot, ...]:
     """Return the column a leaf reads and, for a text test, its table."""
     if isinstance(leaf, Const):
         return ()
+    if isinstance(leaf, Computed):
+        return (Slot(SlotKind.BOOL, "", None, leaf.test),)
     if isinstance(leaf, TextLeaf):
         return column_slot(leaf.test.field, fields), Slot(SlotKind.TEST, leaf.test.field, leaf.test)
     return (column_slot(leaf.field, fields),)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from kestrel_lab.eql import ast
 from kestrel_lab.eql.errors import QueryError
-from kestrel_lab.eql.ir import TextOp, TextTest
+from kestrel_lab.eql.leaftests import TextOp, TextTest
 from kestrel_lab.eql.limits import MAX_REGEX_SIZE, MAX_REGEXES, MAX_REGEXES_SIZE
 from kestrel_lab.eql.re2match import TooLargeError, size
 from kestrel_lab.eql.regex import RegexError, translate

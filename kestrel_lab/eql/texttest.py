@@ -6,7 +6,7 @@ import ipaddress
 from typing import TypeAlias
 
 from kestrel_lab.eql import re2match
-from kestrel_lab.eql.ir import TextTest
+from kestrel_lab.eql.leaftests import TextTest
 from kestrel_lab.eql.wildcard import matches
 
 Block: TypeAlias = tuple[int, int]  # how many of the 128 bits lie below the prefix, value of the prefix

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared"
-_FOLDER = SHARED / "corpora"
+CORPORA = SHARED / "corpora"
 
 
 def corpus(name: str) -> Path:
     """Return a file or folder of the corpora, or skip the test."""
-    path = _FOLDER / name
+    path = CORPORA / name
     if not path.exists():
         pytest.skip(f"{name} is not part of the project and not at ../shared/corpora")
     return path

@@ -13,7 +13,7 @@ import wasmtime
 
 from kestrel_lab.engine.lua import LuaRuntime
 from kestrel_lab.eql import LuaModule, Slot, WasmModule
-from kestrel_lab.eql.texttest import passes
+from kestrel_lab.eql.compute import computation, passes_value
 from kestrel_lab.schema import abi
 from kestrel_lab.schema.abi import SlotKind
 
@@ -96,11 +96,14 @@ def _image(slots: Sequence[Slot], events: Sequence[Event], rows: Sequence[int]) 
 
 
 def _column(image: _Image, slot: Slot, events: Sequence[Event]) -> tuple[int, int]:
+    if slot.computed is not None:
+        run = computation(slot.computed)
+        held = [run.holds([None if e.get(f) == () else e.get(f) for f in run.fields]) for e in events]
+        return image.append(bytes(held)), 0
     values = [e.get(slot.field) for e in events]
     if slot.kind is SlotKind.TEST:
         assert slot.test is not None
-        test = slot.test
-        table = [any(passes(test, v) for v in (c if isinstance(c, tuple) else (c,))) for c in _distinct(values)]
+        table = [passes_value(slot.test, value) for value in _distinct(values)]
         return image.append(bytes([0, *table])), 0
     if slot.kind is SlotKind.CLASS:
         code = {v: n for n, v in enumerate(_distinct(values), 1)}

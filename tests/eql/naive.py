@@ -22,6 +22,7 @@ from kestrel_lab.schema.schema import BUILTIN
 from kestrel_lab.schema.types import EqlType
 from tests.eql import lucene
 
+KNOWN = {*BUILTIN.fields, "t.float", "t.flag"}
 Event = Mapping[str, Any]
 Key = tuple[Any, ...]
 
@@ -129,13 +130,20 @@ def compared(node: ast.Compare, event: Event) -> bool | None:
     if node.op == "!=":
         return negated(compared(ast.Compare(node.pos, "==", node.left, node.right), event))
     left, right = value(node.left, event), value(node.right, event)
-    if any(isinstance(side, ast.Literal) and side.value is None for side in (node.left, node.right)):
+    if any(is_null(side) for side in (node.left, node.right)):
         return left is None and right is None
     if left is None or right is None:
         return None
     same = same_address if is_address(node.left) or is_address(node.right) else operator.eq
     compare = {"==": same, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}[node.op]
     return any(compare(a, b) for a, b in itertools.product(each(left), each(right)))
+
+
+def is_null(node: ast.Node) -> bool:
+    """Return whether a side is null whatever the event: written so, or an optional field that does not exist."""
+    if isinstance(node, ast.Name):
+        return node.optional and node.name not in KNOWN
+    return isinstance(node, ast.Literal) and node.value is None
 
 
 def is_address(node: ast.Node) -> bool:

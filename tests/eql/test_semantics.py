@@ -89,7 +89,8 @@ CASES: list[tuple[str, dict[str, Any], bool]] = [
     ('?no.such.field : "*"', {}, False),
     ("?no.such.field", {}, False),
     ("not ?no.such.field", {}, True),
-    ('(?no.such.field == "a") == null', {}, True),
+    ('(?no.such.field == "a") == null', {}, False),
+    ('(process.name == "a") == null', {}, True),
     ("?process.pid == 5", {"process_pid": 5}, True),
     # booleans
     ("t.flag", {"t_flag": True}, True),
