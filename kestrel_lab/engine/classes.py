@@ -8,6 +8,7 @@ one byte a class in the column memory.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -128,7 +129,7 @@ class Classes:
 
     def _classify(self, values: Sequence[Text]) -> npt.NDArray[np.uint32]:
         present = np.array([v is not None for v in values], np.bool_)
-        bits = self._matcher.bits(values)
+        bits = self._matcher.bits(cast("Sequence[bytes | tuple[bytes, ...] | None]", values))
         return self._number(np.column_stack([present, bits & present[:, None]]))
 
     def _number(self, vectors: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint32]:

@@ -14,6 +14,7 @@ _NUMBERS: Mapping[EqlType, SlotKind] = {
     EqlType.INT: SlotKind.I64,
     EqlType.UINT: SlotKind.U64,
     EqlType.FLOAT: SlotKind.F64,
+    EqlType.DATE: SlotKind.I64,
     EqlType.BOOL: SlotKind.BOOL,
 }
 

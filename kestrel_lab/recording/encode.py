@@ -102,7 +102,7 @@ def _plain(column: Column, rows: Rows, start: int, stop: int) -> tuple[pa.Array[
     if column.nullable:
         some = valid is None or bool(valid.any())
     else:
-        some = column.physical is not Physical.CODE or bool(values.any())
+        some = not column.physical.coded or bool(values.any())
     return plain_array(column, values, valid), some
 
 

@@ -111,7 +111,7 @@ def _write(work: Sealing, folder: Path, name: str, streams: Streams, groups: Ite
     dictionaries = {
         c.name: streams.strings(f"{name}:{c.name}").dictionary()
         for c in columns
-        if c.physical in (Physical.CODE, Physical.CODES)
+        if c.physical.coded or c.physical is Physical.CODES
     }
     schema = _schema(work, name, columns)
     path = folder / f"{name}.arrow"
@@ -143,7 +143,7 @@ def _schema(work: Sealing, name: str, columns: Sequence[Column]) -> pa.Schema:
 
 def _field(column: Column) -> pa.Field[Any]:
     field = arrow_field(column)
-    if column.physical is Physical.CODE:
+    if column.physical.coded:
         return field.with_type(pa.dictionary(pa.int32(), pa.binary())).with_nullable(True)
     if column.physical is Physical.CODES:
         return field.with_type(pa.list_(pa.field("item", pa.dictionary(pa.int32(), pa.binary()), nullable=False)))
@@ -154,7 +154,7 @@ def _column(column: Column, group: Sequence[Rows], dictionary: pa.Array[Any] | N
     if column.physical is Physical.CODES:
         return _list_column(column, group, dictionary)
     values = np.concatenate([rows.column(column.name) for rows in group])
-    if column.physical is Physical.CODE:
+    if column.physical.coded:
         return pa.DictionaryArray.from_arrays(pa.array(values), dictionary)
     valid = [rows.valid(column.name) for rows in group] if column.nullable else []
     if all(v is None for v in valid):

@@ -111,7 +111,7 @@ class SealedFile:
     def dictionaries(self) -> dict[str, pa.Array[Any]]:
         """Return the values of each dictionary of the file by column; entry 0 is null."""
         head = self.read(self.head, "head (schema and dictionaries)")
-        names = [c.name for c in self.columns if c.physical in (Physical.CODE, Physical.CODES)]
+        names = [c.name for c in self.columns if c.physical.coded or c.physical is Physical.CODES]
         return dict(zip(names, dictionary_values(memoryview(head)), strict=True))
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -19,17 +19,18 @@ from kestrel_lab.schema.epoch import Array, Epoch, Segment, SourceInfo
 from kestrel_lab.schema.fields import ENTITY_COLUMNS
 from kestrel_lab.schema.schema import Schema
 from kestrel_lab.schema.types import Absent, ByAction, Constant, Derived, Entity, EqlType, Field, Parent, Physical, Row
-from kestrel_lab.schema.values import Value
+from kestrel_lab.schema.values import Scalar, Value, array_values
 
 _T = TypeVar("_T")
-Text = bytes | tuple[bytes, ...] | None
+Text = bytes | tuple[Scalar, ...] | None
 
 
 @dataclass(frozen=True, slots=True)
 class Dictionary:
     """Distinct values of a field. `size()` codes now; `values(a, b)` their values, None where missing.
 
-    A value is bytes, or a tuple of bytes (never empty) where the field is an array. Code 0 is missing.
+    A value is bytes, or a tuple (never empty) where the field is an array: of bytes, ints, floats or booleans, as the
+    field's type is. Code 0 is missing.
     Where many codes may stand for one value, `alike` maps codes to codes of equal values among them (each to the first
     such); elsewhere it is None.
     """
@@ -50,14 +51,14 @@ class Coded:
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """A number or boolean field of some rows: int64, uint64, float64 or bool; `valid` None means all present."""
+    """A number, date or boolean field of some rows: int64, uint64, float64 or bool; `valid` None means all present."""
 
     values: Array
     valid: npt.NDArray[np.bool_] | None
 
 
 _KINDS = {c.name: c.physical for c in ENTITY_COLUMNS}
-_NUMPY = {EqlType.INT: "i8", EqlType.UINT: "u8", EqlType.FLOAT: "f8", EqlType.BOOL: "?"}
+_NUMPY = {EqlType.INT: "i8", EqlType.UINT: "u8", EqlType.FLOAT: "f8", EqlType.BOOL: "?", EqlType.DATE: "i8"}
 
 
 def resolve(
@@ -94,7 +95,7 @@ def resolve(
 
 
 def python_values(found: Coded | Numbers) -> list[Value]:
-    """Return one Python value a row: bytes, int, float, bool, tuple of bytes, or None where missing."""
+    """Return one Python value a row: bytes, int, float, bool, a tuple of one of these, or None where missing."""
     if isinstance(found, Numbers):
         values: list[Value] = found.values.tolist()
         if found.valid is None:
@@ -163,8 +164,11 @@ def _row_field(
 ) -> Coded | Numbers:
     data = epoch.tables[table]
     column = _take(data.column(source.column), rows)
-    if schema.columns_by_name(table)[source.column].physical is Physical.CODE:
-        return Coded(column, _string_dictionary(epoch.segment, f"{table}:{source.column}"))
+    physical, key = schema.columns_by_name(table)[source.column].physical, f"{table}:{source.column}"
+    if physical is Physical.CODE:
+        return Coded(column, _string_dictionary(epoch.segment, key))
+    if physical is Physical.JSON:
+        return Coded(column, _array_dictionary(epoch.segment, key))
     valid = data.valid(source.column)
     return Numbers(column.astype(_NUMPY[entry.type]), None if valid is None else _take(valid, rows))
 
@@ -173,6 +177,16 @@ def _string_dictionary(segment: Segment, key: str) -> Dictionary:
     strings = segment.strings(key)
     return Dictionary(key, lambda: len(strings), lambda a, b: [None, *strings.values(1, b)] if a == 0
                       else strings.values(a, b))  # fmt: skip
+
+
+def _array_dictionary(segment: Segment, key: str) -> Dictionary:
+    texts = segment.strings(key)
+
+    def values(start: int, stop: int) -> Sequence[Text]:
+        found: list[Text] = [array_values(text) for text in texts.values(max(start, 1), stop)]
+        return [None, *found] if start == 0 else found
+
+    return Dictionary(key, lambda: len(texts), values)
 
 
 def _entity_field(
@@ -257,8 +271,8 @@ def _derive(function: str, base: Coded | Numbers) -> Coded | Numbers:
         of_list = OF_LIST[function]
 
         def joined(start: int, stop: int) -> Sequence[Text]:
-            found = [None if v is None else of_list(v if isinstance(v, tuple) else (v,)) for v in
-                     inner.values(start, stop)]  # fmt: skip
+            found = [None if v is None else of_list(cast("tuple[bytes, ...]", v if isinstance(v, tuple) else (v,)))
+                     for v in inner.values(start, stop)]  # fmt: skip
             return [v if isinstance(v, bytes) else None for v in found]
 
         return Coded(base.codes, Dictionary(f"{inner.key}|{function}", inner.size, joined, inner.alike))

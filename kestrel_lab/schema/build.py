@@ -15,6 +15,7 @@ from kestrel_lab.schema.types import Physical
 
 DTYPES: Mapping[Physical, str] = {
     Physical.CODE: "i4",
+    Physical.JSON: "i4",
     Physical.CODES: "i4",
     Physical.REF: "u4",
     Physical.U8: "u1",

@@ -87,7 +87,9 @@ class Schema:
 
     def dictionary_keys(self, table: str) -> tuple[str, ...]:
         """Return the dictionary keys (`table:column`) of a table's string columns."""
-        return tuple(f"{table}:{c.name}" for c in self.columns[table] if c.physical in (Physical.CODE, Physical.CODES))
+        return tuple(
+            f"{table}:{c.name}" for c in self.columns[table] if c.physical.coded or c.physical is Physical.CODES
+        )
 
     def action(self, code: int) -> Action:
         """Return the action of a code; KeyError if there is none."""

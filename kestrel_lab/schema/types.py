@@ -18,6 +18,7 @@ class EqlType(StrEnum):
     FLOAT = "float"
     BOOL = "bool"
     IP = "ip"  #: stored as canonical text
+    DATE = "date"  #: milliseconds since 1970, signed 64 bits
 
 
 class Trust(StrEnum):
@@ -32,10 +33,12 @@ class Trust(StrEnum):
 
 class Physical(StrEnum):
     """A physical column. `CODE` is an int32 into the column's dictionary, 0 = missing;
-    `CODES` a list of them; `REF` a uint32 row of the segment's entity table, 0 = unknown.
+    `JSON` the same, each value of the dictionary being the JSON text of an array (see `values.array_text`);
+    `CODES` a list of codes; `REF` a uint32 row of the segment's entity table, 0 = unknown.
     """
 
     CODE = "code"
+    JSON = "json"
     CODES = "codes"
     REF = "ref"
     U8 = "u8"
@@ -53,9 +56,15 @@ class Physical(StrEnum):
         """The Arrow type of the column while open: codes are plain int32."""
         return _ARROW[self]
 
+    @property
+    def coded(self) -> bool:
+        """Whether a row holds one code into the column's dictionary."""
+        return self in (Physical.CODE, Physical.JSON)
+
 
 _ARROW: dict[Physical, pa.DataType] = {
     Physical.CODE: pa.int32(),
+    Physical.JSON: pa.int32(),
     Physical.CODES: pa.list_(pa.field("item", pa.int32(), nullable=False)),
     Physical.REF: pa.uint32(),
     Physical.U8: pa.uint8(),

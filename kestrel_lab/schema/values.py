@@ -7,11 +7,40 @@ Integers of 64 bits are plain JSON numbers.
 from __future__ import annotations
 
 import base64
+import json
 import math
 import struct
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 Value: TypeAlias = "bytes | int | float | bool | list[Value] | tuple[Value, ...] | None"
+
+
+Scalar: TypeAlias = "bytes | int | float | bool"
+
+
+def array_text(values: Sequence[Scalar]) -> bytes:
+    """Return the one JSON text of an array of scalars of one type, as `JSON` columns hold it."""
+    return json.dumps(to_json(list(values)), separators=(",", ":")).encode()
+
+
+def array_values(text: bytes) -> tuple[Scalar, ...]:
+    """Return the values that `array_text` was given.
+
+    Raises:
+        ValueError: if it is no such text.
+    """
+    found = json.loads(text)
+    if not isinstance(found, list):
+        raise ValueError("no JSON array")
+    return tuple(map(_scalar, found))
+
+
+def _scalar(data: Any) -> Scalar:
+    value = from_json(data)
+    if value is None or isinstance(value, (list, tuple)):
+        raise ValueError("no array of scalars")
+    return value
 
 
 def to_json(value: Value) -> Any:

@@ -3,8 +3,8 @@
 A rule may read them without `?`: they compile with the right type and read as missing, and `rules check` reports them.
 They are no part of the schema lock: a recording holds nothing of them, so the list may grow without a new version.
 
-A word is a name, `[]` after an array, `:type` where it is no string. Dates are strings here. A set of names is
-repeated beneath each of its places, as ECS reuses its field sets.
+A word is a name, `[]` after an array, `:type` where it is no string. Dates but `@timestamp` are strings here. A set of
+names is repeated beneath each of its places, as ECS reuses its field sets.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ PLACES: tuple[tuple[str, tuple[str, ...]], ...] = (
 
 #: Names that belong to no set.
 NAMES = """
-@timestamp
+@timestamp:date
 message
 tags[]
 ecs.version
