@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from kestrel_lab.engine import Rule
-from kestrel_lab.eql import Program, lower_wasm
-from kestrel_lab.eql.errors import QueryError
+from kestrel_lab.engine.rulefile import parse as parse_file
+from kestrel_lab.eql import Program, Slot, lower_wasm
+from kestrel_lab.eql.errors import QueryError, Source
 from kestrel_lab.eql.fields import Scope
 from kestrel_lab.eql.mutate import mutations
 from kestrel_lab.eql.parse import parse
 from kestrel_lab.eql.query import check_query
+from kestrel_lab.schema.abi import SlotKind
 from kestrel_lab.schema.schema import Schema
 
 
@@ -20,7 +23,7 @@ class Mutant:
     """A rule with one condition changed.
 
     Attributes:
-        pos: offset of the condition in the rule's query; `condition`: its text.
+        pos: offset of the condition in the rule's EQL text; `condition`: its text.
         change: what became of it, as the end of a sentence: `is negated`.
     """
 
@@ -30,9 +33,22 @@ class Mutant:
     rule: Rule
 
 
-def mutants(rule: Rule, schema: Schema) -> Iterator[Mutant]:
-    """Yield the mutants of an EQL rule that compile against a schema; their rule ids are its own and a number."""
-    for number, found in enumerate(mutations(parse(rule.query))):
+def conditions_of(rule: Rule) -> Source | None:
+    """Return the EQL text of a rule and where it stands; None if it has none: a Lua rule, a module for every event."""
+    if rule.language == "lua":
+        return None
+    file = parse_file(rule.path, Path(rule.path).read_bytes())
+    key = "query" if rule.language == "eql" else "events"
+    return Source(file.table[key], rule.path, file.query_line(key)) if key in file.table else None
+
+
+def mutants(rule: Rule, query: str, schema: Schema) -> Iterator[Mutant]:
+    """Yield the mutants of a rule that compile against a schema; their rule ids are its own and a number.
+
+    Args:
+        query: its EQL text.
+    """
+    for number, found in enumerate(mutations(parse(query))):
         try:
             program = check_query(found.query, Scope(schema))
         except QueryError:
@@ -41,5 +57,13 @@ def mutants(rule: Rule, schema: Schema) -> Iterator[Mutant]:
 
 
 def _changed(rule: Rule, number: int, program: Program, schema: Schema) -> Rule:
-    name, module = f"{number:05}", lower_wasm(program, schema.fields)
+    module = lower_wasm(program, schema.fields)
+    if rule.user is not None:  # it may look up tests of its own
+        module = replace(module, slots=tuple(dict.fromkeys([*module.slots, *_tests(rule)])))
+        program = replace(program, fields=program.fields | rule.program.fields)
+    name = f"{number:05}"
     return replace(rule, id=f"{rule.id}#{name}", hash=f"{rule.hash}#{name}", program=program, module=module)
+
+
+def _tests(rule: Rule) -> Iterator[Slot]:
+    return (slot for slot in rule.module.slots if slot.kind is SlotKind.TEST)

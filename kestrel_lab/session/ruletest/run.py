@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import TypeAlias
 
 from kestrel_lab.engine import Engine, Pack, Rule, RuleCheck, check_pack
-from kestrel_lab.engine.rulefile import parse as parse_file
 from kestrel_lab.eql.errors import QueryError, Source
 from kestrel_lab.schema.alert import Mode
 from kestrel_lab.schema.errors import KestrelError, RuleError, UsageError
 from kestrel_lab.session.ruletest.file import SUFFIX, Case, CaseFile, read, tests_of
 from kestrel_lab.session.ruletest.items import Unmatched, unmatched_items
-from kestrel_lab.session.ruletest.mutants import Mutant, mutants
+from kestrel_lab.session.ruletest.mutants import Mutant, conditions_of, mutants
 from kestrel_lab.session.ruletest.world import World
 
 MODES: tuple[Mode, ...] = ("live", "deterministic")
@@ -113,9 +112,10 @@ def _test(check: RuleCheck) -> RuleTest:
         found.problems.append(error)
         return found
     _run_cases(found, check.rule, cases, world)
-    if not found.problems and check.rule.language == "eql":
-        _run_mutants(found, check.rule, cases, world)
-        found.unmatched = unmatched_items(check.rule.query, world.fields)
+    source = None if found.problems else conditions_of(check.rule)
+    if source is not None:
+        _run_mutants(found, check.rule, source, cases, world)
+        found.unmatched = unmatched_items(source.text, world.fields)
     return found
 
 
@@ -158,8 +158,8 @@ def _raised(rules: Sequence[Rule], world: World, mode: Mode) -> list[list[_Raise
     return out
 
 
-def _run_mutants(found: RuleTest, rule: Rule, file: CaseFile, world: World) -> None:
-    changed = list(mutants(rule, world.info.schema))
+def _run_mutants(found: RuleTest, rule: Rule, source: Source, file: CaseFile, world: World) -> None:
+    changed = list(mutants(rule, source.text, world.info.schema))
     noticed = [False] * len(changed)
     if changed:
         for case, raised in zip(file.cases, _raised([m.rule for m in changed], world, "deterministic"), strict=True):
@@ -170,7 +170,6 @@ def _run_mutants(found: RuleTest, rule: Rule, file: CaseFile, world: World) -> N
         if not seen:
             left.setdefault((mutant.pos, mutant.condition), []).append(mutant)
     reasons = {" ".join(e.condition.split()): e for e in file.excuses}
-    source = _source(rule)
     for (pos, condition), alike in left.items():
         changes = tuple(mutant.change for mutant in alike)
         what = f"no test notices if `{condition}` {' or '.join(changes)}"
@@ -180,7 +179,3 @@ def _run_mutants(found: RuleTest, rule: Rule, file: CaseFile, world: World) -> N
         if condition not in {text for _, text in left}:
             what = f"the tests distinguish `{condition}`, or the rule has no such condition"
             found.problems.append(RuleError(what, where=excuse.where, do="Remove this [[undistinguished]]."))
-
-
-def _source(rule: Rule) -> Source:
-    return Source(rule.query, rule.path, parse_file(rule.path, Path(rule.path).read_bytes()).query_line())
