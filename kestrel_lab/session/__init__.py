@@ -16,6 +16,7 @@ from kestrel_lab.session.replay import Replay, replay
 from kestrel_lab.session.schedule import PackSchedule, PackSwitch, always
 from kestrel_lab.session.search import Search, search
 from kestrel_lab.session.signals import Stop
+from kestrel_lab.session.watch import RulePaths
 
 __all__ = [
     "DEFAULT_MAX_LAG_S",
@@ -34,6 +35,7 @@ __all__ = [
     "RecordProgress",
     "RecordReport",
     "Replay",
+    "RulePaths",
     "Search",
     "Stop",
     "always",

@@ -3,28 +3,46 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from threading import Thread
+from threading import Lock, Thread
 from typing import Any
 
+from kestrel_lab.engine import Pack
 from kestrel_lab.schema.alert import Alert
 from kestrel_lab.schema.errors import KestrelError
 from kestrel_lab.session.child import Child
 from kestrel_lab.session.drive import EngineSpec
 from kestrel_lab.session.lag import DEFAULT_MAX_LAG_S
 from kestrel_lab.session.live import LiveReport, run_live
+from kestrel_lab.session.watch import PackWatch, RulePaths
 
 
 @dataclass(frozen=True, slots=True)
 class LiveOptions:
-    """How the live engine runs; none of it can change an answer, except which epochs are skipped."""
+    """How the live engine runs; none of it can change an answer, except which epochs are skipped and which packs run.
+
+    Attributes:
+        watch: where the pack was read from, to look for edits every `look_s` seconds; None to let it be.
+    """
 
     workers: int = 1
     max_lag_s: float = DEFAULT_MAX_LAG_S
     delay_per_epoch_s: float = 0.0
+    watch: RulePaths | None = None
+    look_s: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class NewPack:
+    """A pack that may take over: its files by name, and the codes of the actions that its rules look at."""
+
+    hash: str
+    files: Mapping[str, bytes]
+    actions: frozenset[int]
 
 
 class EngineProcess:
@@ -46,6 +64,8 @@ class EngineProcess:
         self.reader_error: Exception | None = None
         self.alerts = 0
         self._on_alert = on_alert
+        self._on_pack: Callable[[NewPack], None] = lambda _: None
+        self._on_notice: Callable[[str], None] = lambda _: None
         self._started = False
         self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._child = Child("live engine", serve_live, spec, options, self._bell, pass_fds=(self._bell,))
@@ -62,8 +82,20 @@ class EngineProcess:
         """Whether it has neither finished nor failed."""
         return self._thread.is_alive()
 
-    def start(self, path: Path) -> None:
-        """Let it follow the recording at `path`."""
+    def start(
+        self,
+        path: Path,
+        on_pack: Callable[[NewPack], None] | None = None,
+        on_notice: Callable[[str], None] | None = None,
+    ) -> None:
+        """Let it follow the recording at `path`.
+
+        Args:
+            on_pack: called, on the thread of the alerts, with the rules as they were edited; they run once the
+                recording's schedule says so.
+            on_notice: called there with words for people: a pack took over, an edit is wrong.
+        """
+        self._on_pack, self._on_notice = on_pack or self._on_pack, on_notice or self._on_notice
         self._started = True
         self._tell(("follow", path))
 
@@ -102,11 +134,19 @@ class EngineProcess:
                 if what == "result":
                     self.report = value
                     return
-                self._show(value)
+                self._take(what, value)
         except KestrelError as error:
             self.error = error
         except OSError:
             return  # closed by us
+
+    def _take(self, what: str, value: Any) -> None:
+        if what == "alerts":
+            self._show(value)
+        elif what == "pack":
+            self._on_pack(value)
+        else:
+            self._on_notice(value)
 
     def _show(self, alerts: Sequence[Alert]) -> None:
         self.alerts += len(alerts)
@@ -128,6 +168,10 @@ def serve_live(
     if what != "follow":
         return None
     line = _Line(connection, bell)
+    compiled: dict[str, Pack] = {}
+    if options.watch is not None:
+        watch = PackWatch(options.watch, pack.hash, spec.limits)
+        Thread(target=_watch, args=(watch, options.look_s, compiled, line), name="rules-watch", daemon=True).start()
     return run_live(
         rest[0],
         pack,
@@ -135,10 +179,32 @@ def serve_live(
         workers=options.workers,
         limits=spec.limits,
         max_lag_s=options.max_lag_s,
-        on_alerts=line.tell,
+        on_alerts=lambda alerts: line.tell("alerts", list(alerts)),
+        on_switch=lambda switch: line.tell("notice", switch.render()),
+        compiled=compiled,
         wait=line.wait,
         delay_per_epoch_s=options.delay_per_epoch_s,
     )
+
+
+#: Compiled packs kept for when the schedule comes to them; older ones are compiled again.
+_KEPT = 2
+
+
+def _watch(watch: PackWatch, look_s: float, compiled: dict[str, Pack], line: _Line) -> None:
+    """Look for edits for ever; tell the recorder of each, and keep what was compiled."""
+    while True:
+        time.sleep(look_s)
+        found = watch.look()
+        if isinstance(found, Pack):
+            for pack_hash in list(compiled)[: 1 - _KEPT]:
+                del compiled[pack_hash]
+            compiled[found.hash] = found
+            for error in found.broken:
+                line.tell("notice", f"left out: {error.render()}")
+            line.tell("pack", NewPack(found.hash, dict(found.files), found.actions()))
+        elif found is not None:
+            line.tell("notice", f"the edited rules are not taken, the others go on: {found.render()}")
 
 
 class _Line:
@@ -150,11 +216,13 @@ class _Line:
     def __init__(self, connection: Connection[Any, Any], bell: int) -> None:
         self._connection, self._bell = connection, bell
         self._cut = False
+        self._sending = Lock()
 
-    def tell(self, alerts: Sequence[Alert]) -> None:
-        """Send alerts to the recorder."""
+    def tell(self, what: str, value: Any) -> None:
+        """Send alerts, a pack or a notice to the recorder; from any thread."""
         try:
-            self._connection.send(("alerts", list(alerts)))
+            with self._sending:
+                self._connection.send((what, value))
         except OSError:
             self._cut = True
 

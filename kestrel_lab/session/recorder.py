@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, replace
 from pathlib import Path
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from kestrel_lab.engine import Limits, Pack, engine_build
@@ -16,11 +17,12 @@ from kestrel_lab.schema.epoch import Epoch, Ledger
 from kestrel_lab.schema.errors import KestrelError, LimitError
 from kestrel_lab.session.command import Command, require_command
 from kestrel_lab.session.drive import EngineSpec
-from kestrel_lab.session.engine_process import EngineProcess, LiveOptions
+from kestrel_lab.session.engine_process import EngineProcess, LiveOptions, NewPack
 from kestrel_lab.session.lag import DEFAULT_MAX_LAG_S
 from kestrel_lab.session.live import LiveReport
 from kestrel_lab.session.record_report import Capture, RecordOptions, RecordProgress, RecordReport
 from kestrel_lab.session.signals import Stop, stop_on_signals
+from kestrel_lab.session.watch import RulePaths
 
 if TYPE_CHECKING:
     from kestrel_lab.capture import CaptureConfig
@@ -42,7 +44,9 @@ def record(
     mode: Mode = "live",
     limits: Limits | None = None,
     delay_per_epoch_s: float = 0.0,
+    watch: RulePaths | None = None,
     on_alert: Callable[[Alert], None] | None = None,
+    on_notice: Callable[[str], None] | None = None,
     on_progress: Callable[[RecordProgress], None] | None = None,
     stop: Stop | None = None,
 ) -> RecordReport:
@@ -54,7 +58,9 @@ def record(
         duration: seconds.
         only_needed: capture only event types that some rule of the pack could match.
         max_lag_s: an engine further behind than this skips; see `run_live`.
-        on_alert: called on a thread of its own.
+        watch: where the pack was read from: an edit there takes over at an epoch's boundary.
+        on_alert, on_notice: called on a thread of their own; a notice says that other rules run, or that an edit is
+            wrong.
         on_progress: called a few times a second.
 
     Raises:
@@ -67,9 +73,9 @@ def record(
     if only_needed and pack is not None:
         config = replace(config, actions=pack.actions())
     options = RecordOptions(
-        command, duration, mode, limits or Limits(), LiveOptions(workers, max_lag_s, delay_per_epoch_s)
+        command, duration, mode, limits or Limits(), LiveOptions(workers, max_lag_s, delay_per_epoch_s, watch)
     )
-    return record_from(LiveSource(config), out, pack, options, on_alert, on_progress, stop, config.actions)
+    return record_from(LiveSource(config), out, pack, options, on_alert, on_progress, stop, config.actions, on_notice)
 
 
 def record_from(
@@ -81,6 +87,7 @@ def record_from(
     on_progress: Callable[[RecordProgress], None] | None = None,
     stop: Stop | None = None,
     actions: frozenset[int] | None = None,
+    on_notice: Callable[[str], None] | None = None,
 ) -> RecordReport:
     """Record any live source; `record` does it with the kernel. `actions` is the capture filter, for the schedule."""
     require_command(options.command)
@@ -92,8 +99,9 @@ def record_from(
         with stop_on_signals(stop), capture as source:
             facts = {**source.facts, "engine": _engine_facts(options)}
             recorder = _Recorder(source, RecordingWriter(out, source.info, facts), engine, on_progress, stop)
+            recorder.captured, recorder.on_notice = actions, on_notice or recorder.on_notice
             if pack is not None:
-                recorder.writer.add_pack(PackUse(0, pack.hash, tuple(sorted(actions or ()))), pack.files)
+                recorder.use_pack(NewPack(pack.hash, pack.files, pack.actions()))
             return recorder.run(options)
     finally:
         if engine is not None:
@@ -133,13 +141,17 @@ class _Recorder:
         self.on_progress, self.stop = on_progress, stop
         self.events = self.epochs = self.lost = 0
         self.failure: KestrelError | None = None
+        self.captured: frozenset[int] | None = None  # actions, None for all
+        self.on_notice: Callable[[str], None] = lambda _: None
+        self.next_event_id = 0
+        self.edited: SimpleQueue[NewPack] = SimpleQueue()
         self.began = time.monotonic()
         self.shown = (self.began, 0)
 
     def run(self, options: RecordOptions) -> RecordReport:
         """Capture until something says stop; seal; let the engine finish."""
         if self.engine:
-            self.engine.start(self.writer.path)
+            self.engine.start(self.writer.path, self.offer_pack, self.on_notice)
         command = None
         try:
             command = Command(options.command) if options.command else None
@@ -167,10 +179,34 @@ class _Recorder:
             interrupted=self.stop.signal is not None,
         )
 
+    def offer_pack(self, pack: NewPack) -> None:
+        """Take edited rules, on the engine's thread: store them here, so that capture has only to name them."""
+        try:
+            self.writer.store_pack(pack.hash, pack.files)
+        except KestrelError as error:
+            self.on_notice(f"the edited rules cannot be stored, the others go on: {error.render()}")
+            return
+        if self.captured and not pack.actions <= self.captured:
+            self.on_notice("the edited rules also look at kinds of events that are not captured (--only-needed)")
+        self.edited.put(pack)
+
+    def use_pack(self, pack: NewPack) -> None:
+        """Let a pack run from the next epoch on."""
+        use = PackUse(self.next_event_id, pack.hash, tuple(sorted(self.captured or ())))
+        self.writer.add_pack(use, pack.files)
+
+    def _take_edits(self) -> None:
+        while not self.edited.empty() and self.failure is None:
+            try:
+                self.use_pack(self.edited.get())
+            except LimitError as error:
+                self.failure = error
+
     def _capture(self, duration_s: float | None, command: Command | None) -> None:
         ends = self.began + duration_s if duration_s is not None else float("inf")
         while not self.stop.requested and self.failure is None and time.monotonic() < ends:
             over = command is not None and command.over
+            self._take_edits()
             self._commit(self.source.poll(_POLL_S))
             self._progress()
             if over or (self.engine and self.engine.reader_error):
@@ -188,6 +224,7 @@ class _Recorder:
                 continue
             self.events += epoch.rows
             self.epochs += 1
+            self.next_event_id = epoch.last_event_id + 1
             if self.engine:
                 self.engine.ring()
 

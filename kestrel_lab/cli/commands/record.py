@@ -77,6 +77,9 @@ def command(
     Goes on until Ctrl-C, the duration, or the end of COMMAND; then the recording is sealed and its path printed.
     A second Ctrl-C does not wait for the engine to catch up. Capture never waits for the rules.
 
+    Rules that are edited meanwhile take over at the next epoch, once the edit is complete: unchanged rules keep what
+    they remember, changed ones start empty. An edit that is wrong is reported, and the rules that run stay.
+
     With `--alerts -` or `--format ndjson`, stdout is ndjson and its last object sums the recording up.
 
     \b
@@ -91,10 +94,12 @@ def command(
     from kestrel_lab.capture import CaptureConfig
     from kestrel_lab.cli.inputs import load_rules
     from kestrel_lab.schema.resources import resource
-    from kestrel_lab.session import DEFAULT_MAX_LAG_S, Stop, record
+    from kestrel_lab.session import DEFAULT_MAX_LAG_S, RulePaths, Stop, record
     from kestrel_lab.session.signals import stop_on_signals
 
-    pack = None if no_rules else load_rules(rules or (resource("rules"),), skip_broken=skip_broken)
+    paths = rules or (resource("rules"),)
+    watch = RulePaths.of(paths, skip_broken=skip_broken)
+    pack = None if no_rules else load_rules(paths, skip_broken=skip_broken)
     out = out or Path(time.strftime("kestrel-%Y%m%d-%H%M%S.krec"))
     stop = Stop()
     # Signals are held until the path is printed: an impatient Ctrl-C must not hide where the recording is.
@@ -109,7 +114,9 @@ def command(
                 only_needed=only_needed,
                 workers=workers,
                 max_lag_s=DEFAULT_MAX_LAG_S if max_lag is None else max_lag,
+                watch=watch,
                 on_alert=_alert_sink(alerts, status, stack),
+                on_notice=lambda text: status.say(output.message(text)),
                 on_progress=_Progress(out, status),
                 stop=stop,
             )
@@ -163,6 +170,7 @@ def summary(report: RecordReport) -> dict[str, object]:
         "alerts": report.alerts,
         "digest": report.digest,
         "skips": len(report.skips),
+        "switches": len(report.engine.switches) if report.engine else 0,
         "command_exit": report.command_exit,
         "interrupted": report.interrupted,
     }
