@@ -13,6 +13,7 @@ from kestrel_lab.schema.types import Absent, Derived, EqlType, Field
 
 _PYTHON: Mapping[EqlType, tuple[type, ...]] = {EqlType.STRING: (str,), EqlType.IP: (str,), EqlType.BOOL: (bool,),
                                               EqlType.FLOAT: (int, float)}  # fmt: skip
+_OTHERS = "See docs/fields.md for the fields there are; imported = true lets a test have others."
 _SAME = (("process.executable", "process.name"), ("process.parent.executable", "process.parent.name"))
 
 
@@ -58,7 +59,7 @@ def _check(where: str, name: str, value: Any) -> None:
     entry = BUILTIN.fields.get(name)
     if entry is None:
         near = get_close_matches(name, BUILTIN.fields, 1)
-        do = f"Did you mean {near[0]}?" if near else "See docs/fields.md for the fields there are."
+        do = f"Did you mean {near[0]}?" if near else _OTHERS
         raise RuleError(f"unknown field {name!r}", where=where, do=do)
     if isinstance(entry.source, Absent):
         raise RuleError(

@@ -56,11 +56,12 @@ class Excuse:
 
 @dataclass(frozen=True, slots=True)
 class CaseFile:
-    """What a test file holds."""
+    """What a test file holds. `imported`: whether its events are as an import gives them, with any fields."""
 
     path: str
     cases: tuple[Case, ...]
     excuses: tuple[Excuse, ...]
+    imported: bool
 
 
 def tests_of(rule: str | Path) -> Path:
@@ -106,7 +107,7 @@ class _Reader:
 
     def file(self) -> CaseFile:
         for key in self._document:
-            if key not in (*_KEYS, "events"):
+            if key not in (*_KEYS, "events", "imported"):
                 raise self._wrong(
                     f"unknown key {key!r}", "A test file has fires, quiet, undistinguished, events, fields."
                 )
@@ -116,7 +117,7 @@ class _Reader:
             if titles.count(case.title) > 1:
                 raise RuleError(f"the title {case.title!r} stands twice", where=case.where)
         excuses = tuple(Excuse(entry["condition"], entry["reason"], where) for where, entry in self._excuses())
-        return CaseFile(self._path, tuple(cases), excuses)
+        return CaseFile(self._path, tuple(cases), excuses, self._imported())
 
     def _cases(self, kind: Literal["fires", "quiet"]) -> Iterator[Case]:
         for where, entry in self._entries(kind):
@@ -179,6 +180,12 @@ class _Reader:
             do = "Write alerts = [[1, 2]]: for each alert, its events."
             raise RuleError(f"alerts must be lists of event numbers from 1 to {count}", where=where, do=do)
         return tuple(sorted(tuple(alert) for alert in given))
+
+    def _imported(self) -> bool:
+        found = self._document.get("imported", False)
+        if not isinstance(found, bool):
+            raise self._wrong("imported must be true or false")
+        return found
 
     def _table(self, key: str) -> Mapping[str, Any]:
         found = self._document.get(key, {})

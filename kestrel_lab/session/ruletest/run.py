@@ -11,6 +11,7 @@ from kestrel_lab.engine import Engine, Pack, Rule, RuleCheck, check_pack
 from kestrel_lab.eql.errors import QueryError, Source
 from kestrel_lab.schema.alert import Mode
 from kestrel_lab.schema.errors import KestrelError, RuleError, UsageError
+from kestrel_lab.schema.schema import BUILTIN
 from kestrel_lab.session.ruletest.file import SUFFIX, Case, CaseFile, read, tests_of
 from kestrel_lab.session.ruletest.items import Unmatched, unmatched_items
 from kestrel_lab.session.ruletest.mutants import Mutant, conditions_of, mutants
@@ -108,15 +109,26 @@ def _test(check: RuleCheck) -> RuleTest:
     try:
         cases = read(path)
         world = World(cases)
+        rule = _rule_for(check, check.rule, world)
     except (RuleError, UsageError) as error:
         found.problems.append(error)
         return found
-    _run_cases(found, check.rule, cases, world)
-    source = None if found.problems else conditions_of(check.rule)
+    _run_cases(found, rule, cases, world)
+    source = None if found.problems else conditions_of(rule)
     if source is not None:
-        _run_mutants(found, check.rule, source, cases, world)
+        _run_mutants(found, rule, source, cases, world)
         found.unmatched = unmatched_items(source.text, world.fields)
     return found
+
+
+def _rule_for(check: RuleCheck, rule: Rule, world: World) -> Rule:
+    """Return the rule, compiled against the schema of the events."""
+    if world.info.schema == BUILTIN:
+        return rule
+    (found,) = check_pack([Path(check.path)], schema=world.info.schema)
+    if found.error is not None:
+        raise found.error
+    return found.rule or rule
 
 
 def _run_cases(found: RuleTest, rule: Rule, file: CaseFile, world: World) -> None:

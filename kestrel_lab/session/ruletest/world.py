@@ -1,4 +1,4 @@
-"""The cases of a test file as epochs: a segment for each case, an epoch for each event."""
+"""The cases of a test file as epochs: an epoch for each event; as recorded, or as an import gives them."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from kestrel_lab.schema.schema import BUILTIN
 from kestrel_lab.schema.types import Entity, Field, Parent, Physical, Row
 from kestrel_lab.session.ruletest.events import complete
 from kestrel_lab.session.ruletest.file import CaseFile
+from kestrel_lab.session.ruletest.imported import imported_cases
 
 _HOST = {"host.os.type": "linux", "event.kind": "event", "host.id": "host", "host.name": "host"}
 _BEGIN_NS = 10**9  #: boot time of the beginning of each case
@@ -36,6 +37,9 @@ class World:
         self.info = SourceInfo("rule-tests", _HOST)
         self.cases: list[list[Epoch]] = []
         self.fields: list[dict[str, Any]] = []
+        if file.imported:
+            self.info, self.cases, self.fields = imported_cases(file)
+            return
         for number, case in enumerate(file.cases):
             segment, epochs, before = GrowingSegment(number), list[Epoch](), 0
             for place, event in enumerate(case.events, 1):
