@@ -1,6 +1,8 @@
 """Alerts as people and programs read them."""
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 
@@ -60,3 +62,17 @@ def test_long_evidence_is_cut(ids: tuple[int | None, ...], text: str) -> None:
 def test_without_captures_the_join_keys_stand_for_the_subject() -> None:
     bare = Alert("r", "n", Severity.LOW, "", "", (1,), 0, 0, join_keys=(b"key", 7))
     assert alerts.subject(bare) == "key 7"
+
+
+#: The keys that whoever reads alerts may count on.
+PROMISED = {
+    "rule_id", "rule_name", "severity", "event_ids", "source_ids", "join_keys", "ts_boot_ns", "ts_wall_ns", "captures",
+    "threat", "pack_hash",
+}  # fmt: skip
+
+
+def test_every_key_is_in_the_docs() -> None:
+    doc = (Path(__file__).parents[2] / "docs" / "alerts.md").read_text()
+    listed = re.findall(r"`(\w+)`", " ".join(re.findall(r"^\| (`[^|]+) \|", doc, re.M)))
+    assert set(ALERT.to_json()) == set(listed)
+    assert set(listed) >= PROMISED

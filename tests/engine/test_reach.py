@@ -57,7 +57,10 @@ def test_every_query_that_answers_is_reachable() -> None:
 _LEAVES = st.sampled_from([
     'user.name == "a"', 'user.name != "a"', "user.name == null", "user.name != null", 'process.name == "bash"',
     'file.path like "/tmp/*"', 'not file.path like "/tmp/*"', 'event.action == "exec"', 'event.action != "exec"',
-    'event.type == "end"', "process.interactive", "process.pid > 3", 'host.ip == "::1"', "true", "false",
+    'length(user.name) > 3', "not length(user.name) > 3", "length(user.name) == null", '(user.name == "a") == null',
+    "process.pid + 1 > 3", 'concat(user.name, process.name) == "abash"', "string(process.pid) == user.name",
+    'length(process.name) == null or user.name : "a*"', 'event.type == "end"', "process.interactive",
+    "process.pid > 3", 'host.ip == "::1"', "true", "false",
 ])  # fmt: skip
 _CONDITIONS = st.recursive(
     _LEAVES,
