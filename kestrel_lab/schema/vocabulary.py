@@ -34,6 +34,16 @@ SETS: dict[str, str] = {
     "os": "family full kernel name platform type version Ext.variant",
     "group": "domain id name",
     "user": "domain email full_name hash id name roles[] group.domain group.id group.name",
+    "event_data": """
+        AccessList AccessMask AccessMaskDescription AdditionalInfo AllowedToDelegateTo AttributeLDAPDisplayName
+        AttributeValue AuditPolicyChangesDescription AuthenticationPackageName CallTrace CallerProcessName
+        ClientProcessId Consumer DnsHostName ElevatedToken EnabledPrivilegeList GrantedAccess ImagePath
+        LogonProcessName NewTargetUserName NewUACList ObjectClass ObjectDN ObjectName ObjectType OldTargetUserName
+        Operation OperationType OriginalFileName ParentProcessId PrivilegeList ProcessName Properties
+        RelativeTargetName Resource RpcCallClientLocality SchemaFriendlyName ServiceAccount ServiceFileName ShareName
+        Status SubCategory SubjectLogonId SubjectUserName SubjectUserSid TargetImage TargetLogonId TargetProcessGUID
+        TargetSid TargetUserName TargetUserSid TaskName
+    """,
     "endpoint": """
         address bytes:int domain ip:ip mac nat.ip:ip nat.port:int packets:int port:int registered_domain subdomain
         top_level_domain
@@ -52,10 +62,10 @@ SETS: dict[str, str] = {
         Ext.dll.path Ext.load_module.taint_flags[] Ext.memory_region.mapped_path Ext.memory_region.region_protection
         Ext.mitigation_policies[] Ext.protection Ext.real.pid:int Ext.services[] Ext.session
         Ext.session_info.logon_type Ext.token.elevation:bool Ext.token.integrity_level_name Ext.token.user Ext.user
-        Ext.variant Ext.defense_evasions[] Ext.effective_parent.executable Ext.effective_parent.name
-        Ext.effective_parent.pid:int Ext.created_suspended:bool Ext.trusted:bool Ext.api.name Ext.api.behaviors[]
-        Ext.api.summary Ext.device.product_id Ext.device.vendor_id Ext.relative_file_creation_time:float
-        Ext.relative_file_name_modify_time:float
+        Ext.variant Ext.defense_evasions[] Ext.effective_parent.entity_id Ext.effective_parent.executable
+        Ext.effective_parent.name Ext.effective_parent.pid:int Ext.created_suspended:bool Ext.trusted:bool
+        Ext.api.name Ext.api.behaviors[] Ext.api.summary Ext.device.product_id Ext.device.vendor_id
+        Ext.relative_file_creation_time:float Ext.relative_file_name_modify_time:float
     """,
     "file": """
         accessed attributes[] created ctime device directory drive_letter extension fork_name gid group inode
@@ -87,6 +97,7 @@ PLACES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("endpoint", _ENDPOINTS),
     ("geo", tuple(f"{place}.geo" for place in (*_ENDPOINTS, "host", "observer", "threat.indicator"))),
     ("as", tuple(f"{place}.as" for place in (*_ENDPOINTS, "threat.indicator"))),
+    ("event_data", ("winlog.event_data",)),
     ("user", ("user", "user.changes", "user.effective", "user.target", "user.real", "user.filesystem", "user.saved",
               "user.audit", "user.Ext.real", *(f"{place}.user" for place in (*_ENDPOINTS, "host", "related")))),
     ("group", ("group", "group.Ext.real", "user.effective.group.Ext.real")),
@@ -136,7 +147,8 @@ container.network.egress.bytes:int container.network.ingress.bytes:int container
 container.security_context.privileged:bool
 data_stream.dataset data_stream.namespace data_stream.type
 device.id device.manufacturer device.model.identifier device.model.name device.serial_number
-dll.name dll.path dll.Ext.compile_time dll.Ext.load_index:int dll.Ext.size:int
+dll.name dll.path dll.Ext.compile_time dll.Ext.device.product_id dll.Ext.relative_file_creation_time:float
+dll.Ext.relative_file_name_modify_time:float dll.Ext.load_index:int dll.Ext.size:int
 dns.answers.class dns.answers.data dns.answers.name dns.answers.ttl:int dns.answers.type dns.header_flags[] dns.id
 dns.op_code dns.question.class dns.question.name dns.question.registered_domain dns.question.subdomain
 dns.question.top_level_domain dns.question.type dns.resolved_ip[]:ip dns.response_code dns.type dns.Ext.options:int
@@ -155,9 +167,10 @@ host.architecture host.boot.id host.containerized:bool host.cpu.usage:float host
 host.disk.write.bytes:int host.domain host.hostname host.id host.ip[]:ip host.mac[] host.name
 host.network.egress.bytes:int host.network.ingress.bytes:int host.pid_ns_ino host.risk.calculated_level host.type
 host.uptime:int
-http.request.body.bytes:int http.request.body.content http.request.bytes:int http.request.id http.request.method
-http.request.mime_type http.request.referrer http.response.body.bytes:int http.response.body.content
-http.response.bytes:int http.response.mime_type http.response.status_code:int http.version
+http.request.body.bytes:int http.request.body.content http.request.bytes:int http.request.headers.authorization
+http.request.headers.content-type http.request.id http.request.method http.request.mime_type http.request.referrer
+http.response.body.bytes:int http.response.body.content http.response.bytes:int http.response.headers.location
+http.response.headers.server http.response.mime_type http.response.status_code:int http.version
 log.file.path log.level log.logger log.syslog.appname log.syslog.facility.code:int log.syslog.facility.name
 log.syslog.hostname log.syslog.priority:int log.syslog.procid log.syslog.severity.code:int log.syslog.severity.name
 memory.region.protection
@@ -200,7 +213,14 @@ user.risk.calculated_level user.Ext.real.id
 user_agent.device.name user_agent.name user_agent.original user_agent.version
 volume.bus_type volume.device_name volume.device_type volume.file_system_type volume.mount_name volume.nt_name
 vulnerability.category[] vulnerability.id vulnerability.severity
-winlog.event_id
+winlog.api winlog.channel winlog.computer_name winlog.event_id winlog.keywords[] winlog.logon.id winlog.logon.type
+winlog.opcode winlog.provider_name winlog.record_id
+powershell.file.script_block_text
+endgame.event_subtype_full endgame.metadata.type
+kibana.alert.risk_score:int kibana.alert.rule.name kibana.alert.rule.rule_id kibana.alert.severity
+kubernetes.audit.objectRef.name kubernetes.audit.objectRef.namespace kubernetes.audit.objectRef.resource
+kubernetes.audit.objectRef.subresource kubernetes.audit.requestURI kubernetes.audit.user.groups[]
+kubernetes.audit.user.username kubernetes.audit.userAgent kubernetes.audit.verb
 """
 
 

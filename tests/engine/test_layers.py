@@ -173,3 +173,31 @@ def test_filters_that_are_not_applied_are_pointed_out(tmp_path: Path) -> None:
     (path / "a.toml").write_bytes(toml("a", "any where true") + b"[[rule.filters]]\n[rule.filters.query]\nx = 1\n")
     (check,) = check_pack([path])
     assert check.warnings == ("`filters` is not applied",)
+
+
+def test_a_clone_of_public_rules_is_a_pack(tmp_path: Path) -> None:
+    """Deprecated rules, building blocks, [metadata], [transform], rules of other platforms and in other languages."""
+    root = tmp_path / "rules"
+    for name in ("linux", "_deprecated", "windows", "cross-platform"):
+        (root / name).mkdir(parents=True)
+    extra = (
+        b'[metadata]\nmaturity = "deprecated"\n[[transform.osquery]]\nlabel = "x"\nquery = "SELECT 1"\n'
+        b'[transform.investigate]\nlabel = "y"\n'
+    )
+    block = 'building_block_type = "default"\nalert_suppression = { group_by = ["host.id"] }'
+    (root / "linux" / "a.toml").write_bytes(toml("a", "process where user.name == null", extra=block) + extra)
+    (root / "_deprecated" / "b.toml").write_bytes(toml("b", "any where true") + extra)
+    (root / "windows" / "c.toml").write_bytes(toml("c", 'iam where winlog.event_data.TargetSid : "S-1-*"'))
+    other = {"k": ("kuery", "query"), "e": ("esql", "esql"), "l": ("lucene", "query"), "n": ("kuery", "new_terms"),
+             "t": ("kuery", "threshold")}  # fmt: skip
+    for name, (language, kind) in other.items():
+        text = toml(name, "x").replace(b'language = "eql"\ntype = "eql"',
+                                       f'language = "{language}"\ntype = "{kind}"'.encode())  # fmt: skip
+        (root / "cross-platform" / f"{name}.toml").write_bytes(text)
+    ml = b'[rule]\nrule_id = "m"\nname = "M"\nseverity = "low"\ntype = "machine_learning"\nanomaly_threshold = 50\n'
+    (root / "cross-platform" / "m.toml").write_bytes(ml)
+    pack = load_pack([root])
+    assert [r.id for r in pack.rules] == ["a", "b", "c"]
+    assert {u.rule_id: u.language for u in pack.unsupported} == {
+        "k": "kuery", "e": "esql", "l": "lucene", "n": "kuery", "t": "kuery", "m": "machine_learning"
+    }  # fmt: skip
