@@ -13,6 +13,7 @@ import click
 
 if TYPE_CHECKING:
     from kestrel_lab.recording import Damage
+    from kestrel_lab.schema.alert import Exhausted
 
 Format = Literal["table", "ndjson"]
 
@@ -58,6 +59,14 @@ def note_damage(damage: Sequence[Damage]) -> None:
     """Name on stderr each part of a recording that could not be read."""
     for part in damage:
         note(f"damaged: {part.where}: {part.reason}")
+
+
+def note_stops(rows: Sequence[Exhausted]) -> None:
+    """Name on stderr each rule that ran out of fuel or trapped."""
+    from kestrel_lab.schema.alert import stops_in_words
+
+    for _, words in stops_in_words(rows):
+        note(f"{words}: it has no hits there")
 
 
 def table(columns: Sequence[str], rows: Sequence[Row], *, right: Sequence[str] = (), title: str = "") -> None:

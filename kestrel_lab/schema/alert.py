@@ -146,6 +146,16 @@ class Exhausted:
         )
 
 
+def stops_in_words(rows: Iterable[Exhausted]) -> list[tuple[Exhausted, str]]:
+    """Return for each rule that ran out of fuel, or trapped, the first epoch where it did, and the whole in words."""
+    by_rule: dict[tuple[str, bool], list[Exhausted]] = {}
+    for row in rows:
+        by_rule.setdefault((row.rule_id, row.trapped), []).append(row)
+    return [
+        (first, f"{first} and in {len(more)} more" if more else str(first)) for first, *more in by_rule.values()
+    ]  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True)
 class PackUse:
     """One row of the pack schedule: from this event_id on, this pack ran."""

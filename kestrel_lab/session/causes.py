@@ -23,6 +23,7 @@ class CauseKind(Enum):
     RULE_REMOVED = "rule removed"
     LIMITS = "limits differ"
     FUEL = "fuel exhausted"
+    TRAPPED = "rule trapped"
     LAG = "engine lag"
     STOPPED = "engine stopped"
     DAMAGED = "damaged range"

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from kestrel_lab.engine import Limits, Pack, engine_build
 from kestrel_lab.recording import Damage, Recording
-from kestrel_lab.schema.alert import Alert, Exhausted, Skip
+from kestrel_lab.schema.alert import Alert, Exhausted, Skip, stops_in_words
 from kestrel_lab.schema.schema import BUILTIN
 from kestrel_lab.session.causes import Cause, CauseKind, RuleChange, by_identity, ranges, rule_changes
 from kestrel_lab.session.chain import Diff, Explain, Link, compare
@@ -78,26 +78,39 @@ def _rules_link(found: Replay, run: LiveRun | None, rules: PackSchedule) -> Link
     changes = _changes(run, rules)
 
     def explain(left: Alert | None, right: Alert | None) -> Cause:
-        return rule_cause(_some(left, right), right, changes, found.exhausted)
+        return rule_cause(_some(left, right), right, changes, found.exhausted, run.stopped_rules if run else ())
 
     return Link(f"replay with pack {rules.last.hash[:12]}", by_identity(found.alerts), explain)
 
 
 def rule_cause(
-    alert: Alert, offline: Alert | None, changes: Mapping[str, RuleChange], exhausted: Sequence[Exhausted]
-) -> Cause:
-    """Return why other rules or limits changed an alert (`offline`: what became of it)."""
-    spent = next((e for e in exhausted if e.rule_id == alert.rule_id and _touches(alert, e)), None)
-    if offline is None and spent is not None:
-        where = f"epoch {spent.epoch} (events {spent.first_event_id} to {spent.last_event_id})"
-        return Cause(CauseKind.FUEL, f"rule {alert.rule_id} used up its {spent.limit} fuel in {where}", True)
+    alert: Alert, offline: Alert | None, changes: Mapping[str, RuleChange], exhausted: Sequence[Exhausted],
+    live: Sequence[Exhausted] = (),
+) -> Cause:  # fmt: skip
+    """Return why other rules or limits changed an alert (`offline`: what became of it).
+
+    Args:
+        exhausted: rules that ran out of fuel or trapped offline; `live`: those that did so then.
+    """
+    stopped = _stopping(alert, exhausted) if offline is None else None
+    if stopped is not None:
+        return stopped
     if alert.rule_id in changes:
         return changes[alert.rule_id].cause
-    return Cause(CauseKind.LIMITS, "the replay ran with other limits", True)
+    return _stopping(alert, live, "live, ") or Cause(CauseKind.LIMITS, "the replay ran with other limits", True)
 
 
-def _touches(alert: Alert, spent: Exhausted) -> bool:
-    return any(i is not None and spent.first_event_id <= i <= spent.last_event_id for i in alert.event_ids)
+def _stopping(alert: Alert, rows: Sequence[Exhausted], when: str = "") -> Cause | None:
+    """Return the epoch of the alert's evidence in which its rule stopped."""
+    for row in rows:
+        inside = any(i is not None and row.first_event_id <= i <= row.last_event_id for i in alert.event_ids)
+        if row.rule_id == alert.rule_id and inside:
+            return Cause(_kind_of(row), f"{when}{row}", True)
+    return None
+
+
+def _kind_of(row: Exhausted) -> CauseKind:
+    return CauseKind.TRAPPED if row.trapped else CauseKind.FUEL
 
 
 def _lag(run: LiveRun, alert: Alert) -> Cause:
@@ -201,6 +214,7 @@ def _notes(recording: Recording, run: LiveRun, rules: PackSchedule, damage: Sequ
         out.append(Cause(CauseKind.LAG, f"the live engine skipped {_ranges(run.skips)}", True))
     if run.unreached is not None:
         out.append(Cause(CauseKind.STOPPED, _stopped(run, run.unreached), True))
+    out += [Cause(_kind_of(row), f"live, {words}", True) for row, words in stops_in_words(run.stopped_rules)]
     for part in damage:
         where = f"segment {part.segment}, events {part.first_event_id} to {part.last_event_id}"
         out.append(Cause(CauseKind.DAMAGED, f"{where} cannot be read: {part.reason}", True))

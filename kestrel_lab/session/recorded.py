@@ -8,7 +8,7 @@ from typing import Any
 
 from kestrel_lab.engine import Limits, pack_from_files
 from kestrel_lab.recording import Recording
-from kestrel_lab.schema.alert import Alert, Mode, Skip
+from kestrel_lab.schema.alert import Alert, Exhausted, Mode, Skip
 from kestrel_lab.schema.epoch import End
 from kestrel_lab.schema.errors import UsageError
 from kestrel_lab.session.lag import coalesce
@@ -26,6 +26,7 @@ class LiveRun:
         unreached: the epochs at the end that it never came to, None if it came to the last one.
         end: how the recording ended for it; only `sealed` resolved open windows.
         stopped: why it stopped early, empty if it did not or nobody could say.
+        stopped_rules: epochs in which rules ran out of fuel or trapped.
         build: the build of the engine that ran, empty if the manifest does not say.
     """
 
@@ -37,6 +38,7 @@ class LiveRun:
     end: End
     build: str
     stopped: str = ""
+    stopped_rules: Sequence[Exhausted] = ()
 
     @property
     def passed_over(self) -> list[Skip]:
@@ -61,6 +63,7 @@ def live_run(recording: Recording) -> LiveRun | None:
         end="sealed" if recording.live.ended and recording.end == "sealed" else "growing",
         build=str(facts.get("build", "")),
         stopped=recording.live.stopped,
+        stopped_rules=recording.exhausted,
     )
 
 

@@ -171,6 +171,7 @@ def summary(report: RecordReport) -> dict[str, object]:
         "digest": report.digest,
         "skips": len(report.skips),
         "switches": len(report.engine.switches) if report.engine else 0,
+        "exhausted": len(report.engine.exhausted) if report.engine else 0,
         "command_exit": report.command_exit,
         "interrupted": report.interrupted,
     }
@@ -182,6 +183,7 @@ def _show(report: RecordReport, *, as_data: bool) -> None:
             output.note(f"error: {error.render()}")
     if report.skips:
         output.note(f"the engine lagged and skipped {len(report.skips)} ranges; `diff` names them")
+    output.note_stops(report.engine.exhausted if report.engine else ())
     if as_data:
         output.emit(summary(report))
         return

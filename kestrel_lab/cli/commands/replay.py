@@ -105,6 +105,8 @@ def _as_live(source: Recording, mode: Mode, workers: int, fmt: output.Format) ->
             where=str(source.path),
             do="`kestrel-lab diff` names each difference and its cause.",
         )
+    if list(found.exhausted) != list(source.exhausted):
+        raise DivergedError("other rules ran out of fuel or trapped than live", where=str(source.path))
     output.note("the same alerts as live")
     return ExitCode.OK
 
@@ -152,6 +154,7 @@ def _show(found: Replay, mode: Mode, fmt: output.Format) -> None:
     )
     for switch in found.switches:
         output.note(switch.render())
+    output.note_stops(found.exhausted)
     for rule, count in found.evicted.items():
         output.note(f"{rule} gave up {units.count(count)} pending sequences for want of room")
     rows = [(rule, units.count(fuel)) for rule, fuel in found.fuel.items()]
