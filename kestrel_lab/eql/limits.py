@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 MAX_BYTES = 1 << 20  #: of source, UTF-8
+MAX_TOKENS = 45_000  #: of a query: names, values, operators, brackets
 MAX_ITEMS = 20_000  #: of one list
 MAX_RUNS = 100  #: of one item of a sequence
 MAX_STAGES = 1_000  #: of a sequence, runs counted

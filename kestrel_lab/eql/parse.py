@@ -11,6 +11,7 @@ from lark import Lark, UnexpectedCharacters, UnexpectedToken
 from kestrel_lab.eql import ast
 from kestrel_lab.eql.build import Builder
 from kestrel_lab.eql.errors import QueryError
+from kestrel_lab.eql.guard import Guard
 from kestrel_lab.eql.limits import MAX_BYTES
 from kestrel_lab.eql.syntax import explain_character, explain_token
 
@@ -45,4 +46,5 @@ def _check_text(text: str) -> None:
 @cache
 def _grammar() -> Lark:
     text = files("kestrel_lab.eql").joinpath("grammar.lark").read_text(encoding="utf-8")
-    return Lark(text, parser="lalr", lexer="basic", transformer=Builder(), maybe_placeholders=True)
+    return Lark(text, parser="lalr", lexer="basic", postlex=Guard(), transformer=Builder(),
+                maybe_placeholders=True)  # fmt: skip
