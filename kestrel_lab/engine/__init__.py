@@ -4,6 +4,7 @@ from kestrel_lab.engine.adhoc import query_pack
 from kestrel_lab.engine.build import ENGINE_VERSION, engine_build
 from kestrel_lab.engine.check import RuleCheck
 from kestrel_lab.engine.engine import Engine, EpochResult
+from kestrel_lab.engine.explain import RuleExplanation, StageFacts, explain_rule
 from kestrel_lab.engine.keys import SHARDS
 from kestrel_lab.engine.limits import Limits
 from kestrel_lab.engine.matcher import Matcher
@@ -13,6 +14,7 @@ from kestrel_lab.engine.scan import Hits, Scan
 from kestrel_lab.engine.scanner import Scanner
 from kestrel_lab.engine.span import SPAN_ROWS
 from kestrel_lab.engine.state import merge as merge_states
+from kestrel_lab.engine.verdict import EventVerdict, Part, StageVerdict, verdict
 
 __all__ = [
     "ENGINE_VERSION",
@@ -20,19 +22,26 @@ __all__ = [
     "SPAN_ROWS",
     "Engine",
     "EpochResult",
+    "EventVerdict",
     "Hits",
     "Limits",
     "Matcher",
     "Pack",
+    "Part",
     "Rule",
     "RuleCheck",
+    "RuleExplanation",
     "Scan",
     "Scanner",
+    "StageFacts",
+    "StageVerdict",
     "Unsupported",
     "check_pack",
     "engine_build",
+    "explain_rule",
     "load_pack",
     "merge_states",
     "pack_from_files",
     "query_pack",
+    "verdict",
 ]

@@ -55,7 +55,7 @@ def _parts(node: ast.Node) -> _Parts:
 
 
 def _operand(node: ast.Node) -> _Parts:
-    inner = isinstance(node, ast.Compare | ast.Match | ast.Not | ast.Junction)
+    inner = isinstance(node, ast.Arithmetic | ast.Compare | ast.Match | ast.Not | ast.Junction)
     return ["(", node, ")"] if inner else [node]
 
 

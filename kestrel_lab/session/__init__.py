@@ -6,6 +6,7 @@ from kestrel_lab.session.checkpoint import Checkpoint
 from kestrel_lab.session.child import ProcessDiedError
 from kestrel_lab.session.diff import diff_rules
 from kestrel_lab.session.diff_recordings import diff_recordings
+from kestrel_lab.session.explain import EventExplanation, epoch_of, explain_event, rule_of
 from kestrel_lab.session.lag import DEFAULT_MAX_LAG_S
 from kestrel_lab.session.live import LiveReport, run_live
 from kestrel_lab.session.prove import Proof, ProofRow, prove
@@ -25,6 +26,7 @@ __all__ = [
     "Checkpoint",
     "Diff",
     "Difference",
+    "EventExplanation",
     "LiveReport",
     "LiveRun",
     "PackSchedule",
@@ -42,12 +44,15 @@ __all__ = [
     "describe",
     "diff_recordings",
     "diff_rules",
+    "epoch_of",
+    "explain_event",
     "live_run",
     "prove",
     "record",
     "recorded_rules",
     "replay",
     "replay_as_live",
+    "rule_of",
     "run_live",
     "search",
 ]

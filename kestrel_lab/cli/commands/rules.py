@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kestrel_lab.cli import output
-from kestrel_lab.cli.commands import rules_test
+from kestrel_lab.cli.commands import rules_explain, rules_test
 from kestrel_lab.cli.options import format_option
 from kestrel_lab.schema.errors import ExitCode
 
@@ -19,17 +19,19 @@ if TYPE_CHECKING:
 
 @click.group("rules")
 def command() -> None:
-    """Check and test rules.
+    """Check, explain and test rules.
 
     A rule is a TOML file in the layout of Elastic's public rule repository.
 
     \b
     Examples:
       kestrel-lab rules check ./rules
+      kestrel-lab rules explain new.toml
       kestrel-lab rules test ./rules
     """
 
 
+command.add_command(rules_explain.command)
 command.add_command(rules_test.command)
 
 
