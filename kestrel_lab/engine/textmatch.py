@@ -66,7 +66,10 @@ class Matcher:
         rows: list[int] = []
         columns: list[int] = []
         for row, value in enumerate(values):
-            found = self._passed_any(value) if isinstance(value, tuple) else self._passed(value)
+            if isinstance(value, tuple):
+                found = self._passed_any(v for v in value if isinstance(v, bytes))  # numbers are only computed with
+            else:
+                found = self._passed(value)
             columns += found
             rows += [row] * len(found)
         out = np.zeros((len(values), self._count), dtype=np.bool_)

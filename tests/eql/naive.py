@@ -1,7 +1,8 @@
 """EQL by definition: slow, obvious, and independent of the compiler behind its parser.
 
 An event is a dict: field name to bytes, int, float, bool, a tuple of one of them, or None; absent is missing. It also
-has `event.sequence` (the event_id) and `ts` (boot time, ns).
+has `event.sequence` (the event_id), `ts` (boot time, ns) and maybe `categories`, without which they are those of
+`event.category`.
 """
 
 from __future__ import annotations
@@ -47,7 +48,8 @@ def run(text: str, events: Sequence[Event], fields: Fields = FIELDS) -> list[Mat
 
 def passes(query: ast.Filter, event: Event, fields: Fields = FIELDS) -> bool:
     """Return whether an event is of the category and satisfies the condition."""
-    if query.category is not None and query.category.encode() not in each(event.get("event.category")):
+    words = each(event["categories"] if "categories" in event else event.get("event.category"))
+    if query.category is not None and query.category.encode() not in words:
         return False
     return _Condition(event, fields).holds(query.condition)
 
@@ -59,6 +61,8 @@ def events_of(source: EpochSource) -> list[dict[str, Any]]:
     for epoch in source.epochs():
         for table, rows in epoch.tables.items():
             part: list[dict[str, Any]] = [{"ts": int(ts)} for ts in rows.column("ts_boot_ns")]
+            for event, code in zip(part, rows.column("action").tolist(), strict=True):
+                event["categories"] = tuple(c.encode() for c in source.info.schema.action(code).event_categories)
             for entry in there:
                 for event, value in zip(
                     part, python_values(resolve(source.info, epoch, table, entry.name)), strict=True
