@@ -39,7 +39,8 @@ def reach_of(program: Program, schema: Schema = BUILTIN) -> Reach:
     """Return what the events of a schema can reach of a program that was compiled against it."""
     stages = program.distinct_stages
     unavailable = {name for stage in stages for name in _unavailable(stage, schema)}
-    unavailable |= {name for name in program.fields if not schema.fields[name].tables}
+    tables = {table for stage in stages for table in schema.tables_holding(stage.category) or schema.tables}
+    unavailable |= {name for name in program.fields if not tables & set(schema.fields[name].tables)}
     required = [stage for stage in program.stages if not stage.missing]
     never = next((why for stage in required if (why := _never(stage, program, schema))), "")
     warnings = dict.fromkeys(w for stage in stages for w in _category_warning(stage.category, schema))

@@ -13,6 +13,7 @@ from wasmtime import wat2wasm
 
 from kestrel_lab.engine import Engine, Limits, columns, load_pack, pack_from_files
 from kestrel_lab.engine import limits as bounds
+from kestrel_lab.engine.reach import reach_of
 from kestrel_lab.engine.user.columns import Column, _Items, place
 from kestrel_lab.engine.user.evaluate import _DATA_AT
 from kestrel_lab.engine.user.layout import Kind
@@ -297,3 +298,6 @@ def test_fields_of_a_module_are_told() -> None:
     assert r.user is not None
     assert r.user.fields == ("process.name", "process.exit_code")
     assert NAME + EXIT in EITHER
+    assert reach_of(r.program).unavailable == ()
+    [on_files] = pack_with({"m": EITHER}, events="file where true").rules
+    assert reach_of(on_files.program).unavailable == ("process.exit_code",)

@@ -53,8 +53,9 @@ class Passed:
 
 @dataclass(slots=True)
 class _Work:
-    """An evaluation under way: fuel, and what passed, as positions in the whole row set."""
+    """An evaluation under way: how many rows, fuel, and what passed, as positions in the whole row set."""
 
+    rows: int
     left: int
     passed: dict[int, list[Positions]] = field(default_factory=dict)
     captured: dict[int, _Captured] = field(default_factory=dict)
@@ -84,7 +85,7 @@ class UserRule:
         stages: dict[int, list[Positions]] = {}
         for (_, stage), own in positions.items():
             stages.setdefault(stage, []).append(own)
-        work = _Work(fuel)
+        work = _Work(len(rows), fuel)
         try:
             for start, part, columns in self._parts(rows, passes):
                 here = {s: within(merged(p), start, start + len(part)) for s, p in sorted(stages.items())}
@@ -148,8 +149,10 @@ class UserRule:
         return out
 
     def _passed(self, stage: int, rows: Array, positions: Positions, work: _Work) -> Passed:
-        found = np.concatenate([np.zeros(0, np.uint32), *work.passed.get(stage, [])])
-        hit = np.isin(positions, found)
+        passed = np.zeros(work.rows, np.bool_)
+        for found in work.passed.get(stage, ()):
+            passed[found] = True
+        hit = passed[positions]
         captured = work.captured.get(stage, {})
         own = [captured.get(p, {}) for p in positions[hit].tolist()]
         return Passed(rows[hit], {name: [values.get(name) for values in own] for name in self._module.names})

@@ -7,6 +7,7 @@ imports the user's memory and functions and fills the table. So a module can exp
 from __future__ import annotations
 
 import ctypes
+from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,19 @@ def user_runtime(mode: Mode) -> UserRuntime:
     return UserRuntime(mode)
 
 
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """A module and the names of its imports, in order."""
+
+    code: Module
+    imports: tuple[str, ...]
+
+    @classmethod
+    def of(cls, module: Module) -> Compiled:
+        """Return a module with its imports listed."""
+        return cls(module, tuple(i.name or "" for i in module.imports))
+
+
 class UserRuntime:
     """Compiles users' modules and makes instances of them."""
 
@@ -46,18 +60,18 @@ class UserRuntime:
         self._engine = Engine(config)
         self.compile = lru_cache(maxsize=256)(self._compile)
         self._jumps = Module(self._engine, _jumps_wat())
-        self._shim = Module(self._engine, _shim_wat())
+        self._shim = Compiled.of(Module(self._engine, _shim_wat()))
 
-    def _compile(self, wasm: bytes) -> Module:
+    def _compile(self, wasm: bytes) -> Compiled:
         """Return a module, compiled; a process does that once.
 
         Raises:
             WasmtimeError: if it is not valid.
         """
         Module.validate(self._engine, wasm)
-        return Module(self._engine, wasm)
+        return Compiled.of(Module(self._engine, wasm))
 
-    def start(self, module: Module, pages: int, fuel: int) -> UserInstance:
+    def start(self, module: Compiled, pages: int, fuel: int) -> UserInstance:
         """Return a new instance with `pages` of column memory, its `start` function run.
 
         Raises:
@@ -70,7 +84,7 @@ class UserRuntime:
 class UserInstance:
     """A module at work. What it remembers goes with it."""
 
-    def __init__(self, engine: Engine, jumps: Module, shim: Module, module: Module, pages: int, fuel: int) -> None:
+    def __init__(self, engine: Engine, jumps: Module, shim: Compiled, module: Compiled, pages: int, fuel: int) -> None:
         self._store = Store(engine)
         self._store.set_fuel(fuel)
         columns = Memory(self._store, MemoryType(Limits(pages, pages)))
@@ -78,8 +92,8 @@ class UserInstance:
         self._store.set_limits(limits.MEMORY_PAGES * PAGE_BYTES, limits.TABLE_ELEMENTS)
         jump = Instance(self._store, jumps, []).exports(self._store)
         try:
-            user = Instance(self._store, module, [jump[i.name] for i in module.imports]).exports(self._store)
-            parts: dict[str | None, Any] = {
+            user = Instance(self._store, module.code, [jump[name] for name in module.imports]).exports(self._store)
+            parts: dict[str, Any] = {
                 "columns": columns,
                 "table": jump["table"],
                 user_abi.MEMORY: user.get(user_abi.MEMORY) or jump["no_memory"],
@@ -87,7 +101,7 @@ class UserInstance:
                 user_abi.EVAL: user[user_abi.EVAL],
                 user_abi.CAPTURE: user.get(user_abi.CAPTURE) or jump["no_capture"],
             }
-            self._exports = Instance(self._store, shim, [parts[i.name] for i in shim.imports]).exports(self._store)
+            self._exports = Instance(self._store, shim.code, [parts[n] for n in shim.imports]).exports(self._store)
         except Trap as trap:
             raise _trapped(trap) from trap
 
