@@ -14,7 +14,7 @@ from kestrel_lab.cli import output, units
 from kestrel_lab.schema.access import Coded, Numbers, Text, python_values, resolve
 from kestrel_lab.schema.actions import Action
 from kestrel_lab.schema.epoch import Array, Epoch, Rows, SourceInfo
-from kestrel_lab.schema.schema import Schema
+from kestrel_lab.schema.schema import BUILTIN, Schema
 from kestrel_lab.schema.values import to_json
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 #: Raw 128-bit ids; the dump has them as hex under their ECS names.
 _RAW = {"kestrel.entity_id", "kestrel.parent.entity_id"}
+#: Told of every event as it was recorded, to the nanosecond.
+_TIMES = {"@timestamp", "kestrel.ts_boot_ns"}
 _BATCH_ROWS = 16_384
 
 
@@ -176,7 +178,7 @@ def _objects(info: SourceInfo, batch: Batch, table: str, rows: npt.NDArray[np.in
         [f'"kestrel.ts_boot_ns":{time}' for time in boot.tolist()],
     ]
     for field in info.schema.fields.values():
-        if table in field.tables and field.name not in _RAW:
+        if table in field.tables and field.name not in _RAW and field.name not in _TIMES:
             columns.append(_members(field.name, resolve(info, batch.epoch, table, field.name, rows)))
     return ["{" + ",".join(filter(None, cells)) + "}" for cells in zip(*columns, strict=True)]
 
@@ -223,7 +225,7 @@ def _sentences(info: SourceInfo, batch: Batch, table: str, rows: npt.NDArray[np.
         [f"{pid:>7}" for pid in text("process.pid")],
         [f"{name:15}" for name in text("process.name")],
         [f"{action:20}" for action in text("event.action")],
-        *[text(field) for field in _TOLD[table]],
+        *[text(field) for field in _told(info.schema, table)],
     ]
     return ["  ".join(filter(None, cells)).rstrip() for cells in zip(*parts, strict=True)]
 
@@ -234,6 +236,21 @@ _TOLD = {
     "file": ("file.Ext.original.path", "file.path"),
     "network": ("source.ip", "source.port", "destination.ip", "destination.port"),
 }
+
+
+#: What is told of an event of which nothing of this is known: at most so many of its own fields, but not these.
+_MOST = 6
+_DULL = {"@timestamp", "event.sequence", "event.category", "kestrel.source_id"}
+
+
+def _told(schema: Schema, table: str) -> Sequence[str]:
+    """Return the fields that a line tells; an imported table may be of any name and have any fields."""
+    if table in _TOLD and schema == BUILTIN:
+        return _TOLD[table]
+    known = ("event.type", *(name for names in _TOLD.values() for name in names))
+    there = [name for name in known if table in schema.fields[name].tables]
+    own = (field.name for field in schema.fields.values() if table in field.tables and field.name not in _DULL)
+    return there or list(own)[:_MOST]
 
 
 def _cell(value: object) -> str:

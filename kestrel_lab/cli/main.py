@@ -20,6 +20,7 @@ COMMANDS = {
     "doctor": "doctor",
     "demo": "demo",
     "record": "record",
+    "import": "import_",
     "replay": "replay",
     "diff": "diff",
     "search": "search",

@@ -1,1 +1,1 @@
-"""SQL over recordings. Reserved for a later release."""
+"""Imports; SQL over recordings is reserved for a later release."""

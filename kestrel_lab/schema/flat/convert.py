@@ -114,6 +114,8 @@ def fit(name: str, kind: EqlType, value: Cell) -> Cell:
     Raises:
         RejectedError: naming field, type and value, if one does not fit.
     """
+    if type(value) is int and kind is EqlType.INT and -(2**63) <= value < 2**63:
+        return value
     if isinstance(value, list):
         return [_fit(name, kind, item) for item in value]
     return _fit(name, kind, value)

@@ -6,7 +6,7 @@ and empty lists are no values; the objects of a list give each of their fields a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 from kestrel_lab.schema.flat.errors import RejectedError
@@ -17,8 +17,6 @@ Cell: TypeAlias = Any
 Fields: TypeAlias = dict[str, Cell]
 
 MAX_DEPTH = 100
-_PLAIN = frozenset((str, int, float, bool, bytes))
-_SCALARS = tuple(_PLAIN)
 
 
 class Decimal(float):
@@ -40,6 +38,10 @@ class Decimal(float):
         return self
 
 
+_SCALARS = (str, int, float, bool, bytes)
+_PLAIN = frozenset((*_SCALARS, Decimal))
+
+
 def flatten(event: Mapping[str, Any]) -> Fields:
     """Return the fields of an event.
 
@@ -47,37 +49,65 @@ def flatten(event: Mapping[str, Any]) -> Fields:
         RejectedError: if it is nested too deeply, or holds what JSON does not have.
     """
     out: Fields = {}
-    for key, value in event.items():
-        if type(value) in _PLAIN and key not in out:
-            out[key] = value
-        elif value is not None:
-            _nested(out, key, value)
+    _object(out, "", event, 0)
     return out
 
 
-def _nested(out: Fields, name: str, value: Any) -> None:
-    work = [(name, value, 0)]
-    while work:
-        name, value, depth = work.pop()
-        if isinstance(value, _SCALARS):
-            _add(out, name, value)
-        elif isinstance(value, (Mapping, list, tuple)):
-            if depth == MAX_DEPTH:
-                raise RejectedError(f"it is nested deeper than {MAX_DEPTH}")
-            work += reversed(_parts(name, value, depth + 1))
+def _object(out: Fields, prefix: str, event: Mapping[str, Any], depth: int) -> None:
+    for key, value in event.items():
+        kind, name = type(value), prefix + key
+        if kind in _PLAIN:
+            if name in out:
+                _add(out, name, value)
+            else:
+                out[name] = value
+        elif kind is dict:
+            _inner(out, name, value, depth + 1)
+        elif kind is list:
+            _list(out, name, value, depth + 1)
         elif value is not None:
-            raise RejectedError(f"`{name}` is a {type(value).__name__}, which JSON does not have")
+            _other(out, name, value, depth + 1)
 
 
-def _parts(name: str, value: Any, depth: int) -> list[tuple[str, Any, int]]:
-    if not isinstance(value, Mapping):
-        return [(name, item, depth) for item in value]
-    if len(value) == 1 and not {"$bytes", "$f64"}.isdisjoint(value):
+def _inner(out: Fields, name: str, value: Mapping[str, Any], depth: int) -> None:
+    if depth > MAX_DEPTH:
+        raise RejectedError(f"it is nested deeper than {MAX_DEPTH}")
+    if len(value) == 1 and ("$bytes" in value or "$f64" in value):
         try:
-            return [(name, from_json(value), depth)]
+            found = from_json(value)
         except (ValueError, TypeError):
             pass  # an object that happens to look like one
-    return [(f"{name}.{key}", item, depth) for key, item in value.items()]
+        else:
+            _add(out, name, found)
+            return
+    _object(out, name + ".", value, depth)
+
+
+def _list(out: Fields, name: str, values: Sequence[Any], depth: int) -> None:
+    if depth > MAX_DEPTH:
+        raise RejectedError(f"it is nested deeper than {MAX_DEPTH}")
+    for value in values:
+        kind = type(value)
+        if kind in _PLAIN:
+            _add(out, name, value)
+        elif kind is dict:
+            _inner(out, name, value, depth + 1)
+        elif kind is list:
+            _list(out, name, value, depth + 1)
+        elif value is not None:
+            _other(out, name, value, depth + 1)
+
+
+def _other(out: Fields, name: str, value: Any, depth: int) -> None:
+    """Take what a decoder of JSON does not give, but callers may: kinds of what it does."""
+    if isinstance(value, _SCALARS):
+        _add(out, name, value)
+    elif isinstance(value, Mapping):
+        _inner(out, name, value, depth)
+    elif isinstance(value, tuple):
+        _list(out, name, value, depth)
+    else:
+        raise RejectedError(f"`{name}` is a {type(value).__name__}, which JSON does not have")
 
 
 def _add(out: Fields, name: str, value: Cell) -> None:

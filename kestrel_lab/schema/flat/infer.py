@@ -69,6 +69,8 @@ class Inference:
         for name, value in event.fields.items():
             bits = _KINDS.get(type(value)) or _bits(value)
             known = held.get(name)
+            if known == bits:
+                continue
             if known is None:
                 held[name] = bits
                 if len(held) > MAX_FIELDS:

@@ -19,8 +19,8 @@ SOURCE_ID = "kestrel.source_id"
 IDS = (SOURCE_ID, "_id", "event.id")
 _MS = 10**6
 
-#: Fields whose type is known beforehand, and whose values may have to be converted to it.
-_TYPED: Mapping[str, EqlType] = {f.name: f.type for f in BUILTIN.fields.values()}
+#: Fields whose type is known beforehand and not every value's: to text anything can be converted.
+_TYPED: Mapping[str, EqlType] = {f.name: f.type for f in BUILTIN.fields.values() if f.type is not EqlType.STRING}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +51,12 @@ class Layout:
         time = self._time(fields, number)
         if self.timestamp == TIME or TIME not in fields:
             fields[TIME] = time // _MS
-        for name, value in fields.items():
-            kind = _TYPED.get(name)
-            if kind is not None and not (kind is EqlType.STRING and type(value) is str):
-                fields[name] = fit(name, kind, value)
-        found = next((fields[i] for i in ((self.id,) if self.id else IDS) if i in fields), None)
-        if found is not None:
-            fields[SOURCE_ID] = found
+        for name in [name for name in fields if name in _TYPED]:
+            fields[name] = fit(name, _TYPED[name], fields[name])
+        for name in (self.id,) if self.id else IDS:
+            if name in fields:
+                fields[SOURCE_ID] = fields[name]
+                break
         tie = None if self.tiebreaker is None else fields.get(self.tiebreaker)
         return FlatEvent(fields, _words(fields.get(self.category)), time, tie)
 

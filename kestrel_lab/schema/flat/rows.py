@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import numpy as np
 
 from kestrel_lab.schema.build import DTYPES, ArrayRows, GrowingSegment, GrowingStrings
-from kestrel_lab.schema.epoch import Array, Epoch
+from kestrel_lab.schema.epoch import MAX_BYTES, Array, Epoch
 from kestrel_lab.schema.flat.convert import CONVERT, bytes_of
 from kestrel_lab.schema.flat.flatten import Cell
 from kestrel_lab.schema.flat.infer import COMMON
@@ -29,19 +29,20 @@ class EpochBuilder:
     """Makes epochs of events that come in order; the event's time since 1970 is its `ts_boot_ns`."""
 
     def __init__(self, schema: Schema, epoch_rows: int = EPOCH_ROWS) -> None:
-        self._schema, self._epoch_rows = schema, epoch_rows
+        widest = max((len(schema.columns_of(table)) for table in schema.tables), default=1)
+        self._schema, self._epoch_rows = schema, max(1, min(epoch_rows, MAX_BYTES // (8 * widest)))
         self._actions = {a.event_categories: a for a in schema.actions}
         self._segment = GrowingSegment(0)
         self._segment_rows = self._number = self._time = 0
         self._next_id = FIRST_EVENT_ID
         self._writers: dict[str, dict[str, _Writer]] = {}
         self._tables: dict[str, _Table] = {}
-        self._rows = 0
+        self._rows = self._bytes = 0
         self._times: list[int] = []
         self._renew()
 
-    def add(self, event: FlatEvent) -> None:
-        """Take the next event."""
+    def add(self, event: FlatEvent, size: int = 0) -> None:
+        """Take the next event; `size` is about how many bytes it holds."""
         action = self._actions[event.categories]
         table = self._tables.get(action.table)
         if table is None:
@@ -49,11 +50,12 @@ class EpochBuilder:
         table.add(event.fields, self._next_id + self._rows, event.time_ns, action.code)
         self._times.append(event.time_ns)
         self._rows += 1
+        self._bytes += size
 
     @property
     def full(self) -> bool:
         """Whether `epoch` should be taken now."""
-        return self._rows >= self._epoch_rows
+        return self._rows >= self._epoch_rows or self._bytes >= MAX_BYTES
 
     def epoch(self) -> Epoch:
         """Return the epoch of the events added since the last one; there is at least one."""
@@ -70,7 +72,7 @@ class EpochBuilder:
         self._next_id += self._rows
         self._segment_rows += self._rows
         self._time = max(self._time, out.ts_max_ns)
-        self._tables, self._rows, self._times = {}, 0, []
+        self._tables, self._rows, self._bytes, self._times = {}, 0, 0, []
         if self._segment_rows >= SEGMENT_ROWS or self._segment.bytes >= SEGMENT_BYTES:
             self._segment, self._segment_rows = GrowingSegment(self._segment.index + 1), 0
             self._renew()

@@ -74,10 +74,21 @@ def source_of(
     return FlatSource(epochs, SourceInfo(recording_id=schema.fingerprint, host={}, schema=schema), rejected)
 
 
+_I64 = 1 << 63
+
+
 def order(times: Sequence[int], ties: Sequence[Cell]) -> Sequence[int]:
-    """Return the places of events in the order of (time, tiebreaker, place): numbers first, then text, then none."""
+    """Return the places of events in the order of (time, tiebreaker, place): numbers first, then text, then none.
+
+    Args:
+        ties: one for each event, or none at all.
+    """
+    places: list[int]
     if all(tie is None for tie in ties):
-        places: list[int] = np.argsort(np.array(times, "i8"), kind="stable").tolist()
+        places = np.argsort(np.array(times, "i8"), kind="stable").tolist()
+        return places
+    if all(type(tie) is int and -_I64 <= tie < _I64 for tie in ties):
+        places = np.lexsort((np.array(ties, "i8"), np.array(times, "i8"))).tolist()
         return places
     keys = [(time, *_rank(tie)) for time, tie in zip(times, ties, strict=True)]
     return sorted(range(len(keys)), key=keys.__getitem__)

@@ -239,7 +239,7 @@ def test_too_many_categories_and_fields_are_refused() -> None:
 @pytest.mark.parametrize(
     ("event", "layout", "found"),
     [
-        ({"_id": "a", "event.id": "b"}, NO_TIME, b"a"), ({"event": {"id": 5}}, NO_TIME, b"5"),
+        ({"_id": "a", "event.id": "b"}, NO_TIME, b"a"), ({"event": {"id": 5}}, NO_TIME, 5),
         ({"x": 5, "_id": 1}, Layout(timestamp=None, id="x"), 5), ({"_id": 1}, Layout(timestamp=None, id="x"), None),
         ({"kestrel.source_id": "q", "_id": 1}, NO_TIME, b"q"), ({"x": 1}, NO_TIME, None),
     ],
