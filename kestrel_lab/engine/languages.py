@@ -6,9 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from kestrel_lab.engine.limits import Limits
+from kestrel_lab.engine.lua.rule import LuaRuleModule, load_lua
 from kestrel_lab.engine.rulefile import RuleFile
 from kestrel_lab.engine.user import UserModule, load_user_module
 from kestrel_lab.eql import Program, Slot, WasmModule, compile_query, lower_wasm
+from kestrel_lab.eql.lua import compile_lua
 from kestrel_lab.schema.abi import SlotKind
 from kestrel_lab.schema.errors import RuleError
 from kestrel_lab.schema.schema import Schema
@@ -19,12 +21,12 @@ class Compiled:
     """What a language makes of a rule file: what the matcher needs, and what a runtime loads.
 
     Attributes:
-        user: a module written by a user that refines the hits of `module`.
+        user: what a user wrote to refine the hits of `module`.
     """
 
     program: Program
     module: WasmModule
-    user: UserModule | None = None
+    user: UserModule | LuaRuleModule | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,14 @@ def _compile_wasm(file: RuleFile, limits: Limits, schema: Schema) -> Compiled:
     return Compiled(program, replace(found.module, slots=slots), user)
 
 
+def _compile_lua(file: RuleFile, limits: Limits, schema: Schema) -> Compiled:
+    """Compile the rule's category and actions, and load the code that refines what they leave."""
+    program, script = compile_lua(file.table["query"], path=file.path, first_line=file.query_line(), schema=schema)
+    module = lower_wasm(program, schema.fields)
+    slots = tuple(Slot(SlotKind.TEST, test.field, test) for test in script.tests)
+    return Compiled(program, replace(module, slots=slots), load_lua(script, schema, file.where("query")))
+
+
 def _module_file(file: RuleFile) -> tuple[str, ...]:
     name = file.table.get("module")
     return (name,) if isinstance(name, str) else ()
@@ -101,5 +111,6 @@ _WASM_FILE = Language("module", _compile_wasm, _module_file)
 
 LANGUAGES: Mapping[str, Language] = {
     "eql": Language("query", _compile_eql),
+    "lua": Language("query", _compile_lua),
     "wasm": _WASM_TEXT,
 }

@@ -1,4 +1,4 @@
-"""Modules of users, asked about the hits that the rest of their rules left: each recorded epoch by itself."""
+"""Code of users, asked about the hits that the rest of their rules left: each recorded epoch by itself."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ import numpy.typing as npt
 
 from kestrel_lab.engine.columns import ColumnMemory
 from kestrel_lab.engine.limits import Limits
+from kestrel_lab.engine.lua.rule import LuaRule, LuaRuleModule
 from kestrel_lab.engine.plan import key_of_test
 from kestrel_lab.engine.progress import Place, Progress
 from kestrel_lab.engine.rule import Rule
 from kestrel_lab.engine.span import Span
-from kestrel_lab.engine.user import Passed, StoppedError, UserRule, Which
+from kestrel_lab.engine.user import Passed, StoppedError, UserModule, UserRule, Which
 from kestrel_lab.eql import TextTest
 from kestrel_lab.schema.access import Coded
 from kestrel_lab.schema.alert import Mode
@@ -21,14 +22,14 @@ from kestrel_lab.schema.epoch import Array, Epoch, SourceInfo
 
 
 class Refiner:
-    """The users' modules of a pack, in one mode."""
+    """The users' code of a pack, in one mode."""
 
     def __init__(
         self, rules: Sequence[Rule], info: SourceInfo, mode: Mode, limits: Limits, columns: ColumnMemory
     ) -> None:
         """Compile them. Text tests are looked up in the classes of `columns`."""
         self._info, self._columns = info, columns
-        self._modules = {n: UserRule(rule.user, mode, limits) for n, rule in enumerate(rules) if rule.user is not None}
+        self._modules = {n: _load(r.user, mode, limits) for n, r in enumerate(rules) if r.user is not None}
 
     def refine(self, span: Span, progress: Progress) -> None:
         """Leave of each such rule's hits those that its module passes, or none where it stopped."""
@@ -41,7 +42,7 @@ class Refiner:
                     progress.stop(rule, error.limit, trapped=error.trapped)
 
     def _refine(
-        self, rule: int, module: UserRule, places: Mapping[Which, Place], span: Span, progress: Progress
+        self, rule: int, module: UserRule | LuaRule, places: Mapping[Which, Place], span: Span, progress: Progress
     ) -> None:
         found: dict[Which, list[tuple[int, Passed]]] = {}
         for epoch, asked in _by_epoch(places, span, progress):
@@ -61,6 +62,10 @@ class Refiner:
         numbers = classes.of(found)  # which may learn new ones
         passed: npt.NDArray[np.bool_] = classes.bits[numbers, classes.number_of(key_of_test(test))]
         return passed
+
+
+def _load(module: UserModule | LuaRuleModule, mode: Mode, limits: Limits) -> UserRule | LuaRule:
+    return LuaRule(module, mode, limits) if isinstance(module, LuaRuleModule) else UserRule(module, mode, limits)
 
 
 def _by_epoch(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
+from kestrel_lab.engine.lua.rule import LuaRuleModule
 from kestrel_lab.engine.user import UserModule
 from kestrel_lab.eql import Program, WasmModule
 from kestrel_lab.schema.severity import Severity
@@ -22,7 +23,7 @@ class Rule:
         captures: fields to show of each event of an alert; empty for the default set.
         path: where it was read from.
         hash: sha256 (hex) of all that can change its answers.
-        program: the compiled query; `module`: the same as WebAssembly; `user`: a module that refines its hits.
+        program: the compiled query; `module`: the same as WebAssembly; `user`: what refines its hits.
     """
 
     id: str
@@ -37,7 +38,7 @@ class Rule:
     program: Program
     module: WasmModule
     description: str = ""
-    user: UserModule | None = None
+    user: UserModule | LuaRuleModule | None = None
 
 
 def rule_hash(

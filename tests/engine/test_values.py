@@ -82,13 +82,13 @@ def test_json_gives_back_what_it_was_given(value: Any) -> None:
 
 @given(I64 | U64, I64 | U64 | F64)
 def test_lua_compares_integers_exactly(a: int, b: float) -> None:
-    less, at_most, equal = COMPARE(LUA._to_lua(a), LUA._to_lua(b))
+    less, at_most, equal = COMPARE(LUA.to_lua(a), LUA.to_lua(b))
     assert (less, at_most, equal) == (a < b, a <= b, a == b)
 
 
 @given(F64, I64 | U64)
 def test_lua_compares_numbers_with_integers_exactly(a: float, b: int) -> None:
-    less, at_most, equal = COMPARE(a, LUA._to_lua(b))
+    less, at_most, equal = COMPARE(a, LUA.to_lua(b))
     assert (less, at_most, equal) == (a < b, a <= b, a == b)
 
 

@@ -4,7 +4,7 @@
 local ffi = require("ffi")
 ffi.cdef("typedef struct { uint64_t bits; uint8_t sign; } kestrel_lab_int;")
 
-local floor, type, tostring = math.floor, type, tostring
+local floor, gsub, type, tostring = math.floor, string.gsub, type, tostring
 local int_type
 
 local function is_int(value)
@@ -57,7 +57,7 @@ int_type = ffi.metatype("kestrel_lab_int", {
   end,
   __tostring = function(a)
     local text = tostring(a.sign == 1 and ffi.cast("int64_t", a.bits) or a.bits)
-    return (text:gsub("U?LL$", ""))
+    return (gsub(text, "U?LL$", ""))
   end,
 })
 

@@ -32,7 +32,7 @@ class LuaValues:
     def __init__(self, runtime: Any) -> None:
         """Load the helpers into a runtime of `new_runtime`."""
         helpers = runtime.execute(_SOURCE.read_bytes())
-        self._int, self._list, self._call = helpers[b"int"], helpers[b"list"], helpers[b"call"]
+        self.integer, self._list, self._call = helpers[b"int"], helpers[b"list"], helpers[b"call"]
         self._put, self._get = helpers[b"put"], helpers[b"get"]
 
     def call(self, function: Any, *values: Value) -> Value:
@@ -42,17 +42,22 @@ class LuaValues:
             OverflowError: for an integer that fits neither 64 bits signed nor unsigned.
             TypeError: if it returns a function, a thread or other data that is no value.
         """
-        return self._value(self._call(function, *(self._to_lua(v) for v in values)))
+        return self._value(self._call(function, *(self.to_lua(v) for v in values)))
 
-    def _to_lua(self, value: Value) -> Any:
+    def from_list(self, items: Any) -> tuple[Value, ...]:
+        """Return the values of a table with its length as `n`."""
+        return tuple(self._value(self._get(items, i)) for i in range(1, int(items[b"n"]) + 1))
+
+    def to_lua(self, value: Value) -> Any:
+        """Return a value as Lua has it; see `call` for what it raises."""
         if isinstance(value, bool) or value is None or isinstance(value, (bytes, float)):
             return value
         if isinstance(value, int):
             bits = int.from_bytes(value.to_bytes(8, "big", signed=value < 0), "big")
-            return self._int(bits >> 32, bits & 0xFFFF_FFFF, int(value < 0))
+            return self.integer(bits >> 32, bits & 0xFFFF_FFFF, int(value < 0))
         items = self._list(len(value))
         for index, item in enumerate(value, 1):
-            self._put(items, index, self._to_lua(item))
+            self._put(items, index, self.to_lua(item))
         return items
 
     def _value(self, described: tuple[Any, ...] | bytes) -> Value:
