@@ -105,7 +105,7 @@ def replay_run(
     """Replay a live run from its description."""
     return replay(
         recording, run.schedule, mode=mode, workers=workers, limits=run.limits, on_alert=on_alert,
-        skips=run.passed_over, ends=run.end,
+        skips=run.skips, stops_before=run.unreached.first_epoch if run.unreached else None, ends=run.end,
     )  # fmt: skip
 
 

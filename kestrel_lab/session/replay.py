@@ -82,6 +82,7 @@ def replay(
     limits: Limits | None = None,
     on_alert: OnAlert | None = None,
     skips: Sequence[Skip] = (),
+    stops_before: int | None = None,
     first_id: int | None = None,
     last_id: int | None = None,
     from_ns: int | None = None,
@@ -96,6 +97,7 @@ def replay(
         workers: processes; 1 runs in this one. The answers do not depend on it.
         on_alert: called for each alert inside the window as it is raised, in the engine's order.
         skips: epochs to pass over, as the live engine did.
+        stops_before: number of the epoch that the live engine did not come to: time does not go on there either.
         first_id, last_id, from_ns, to_ns: the window of what is shown, see `Window`.
         ends: how the source is taken to end, if not as it says.
 
@@ -108,7 +110,7 @@ def replay(
     driver = open_driver(EngineSpec.of(schedule.first, mode, limits), source, workers, schedule.first)
     collected = Collector(Window(first_id, last_id, from_ns, to_ns), on_alert)
     try:
-        events, epochs, skipped = _drive(driver, source, schedule, SkipList(skips), collected)
+        events, epochs, skipped = _drive(driver, source, schedule, SkipList(skips), collected, stops_before)
         collected.take(driver.finish(ends or source.end))
     finally:
         driver.close()
@@ -190,11 +192,18 @@ class Collector:
 
 
 def _drive(
-    driver: Driver, source: EpochSource, schedule: PackSchedule, skips: SkipList, collected: Collector
+    driver: Driver,
+    source: EpochSource,
+    schedule: PackSchedule,
+    skips: SkipList,
+    collected: Collector,
+    stops_before: int | None,
 ) -> tuple[int, int, int]:
     events = epochs = skipped = 0
     playing = Playing(driver, schedule)
     for epoch in source.epochs():
+        if stops_before is not None and epoch.number >= stops_before:
+            break
         answers, skip = playing.feed(epoch, skip=skips.holds(epoch))
         collected.take(answers)
         events += epoch.rows
