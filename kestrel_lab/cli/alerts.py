@@ -59,7 +59,7 @@ def event_ids(ids: Sequence[int | None]) -> str:
 
 def subject(alert: Alert) -> str:
     """Return what the alert's last event was about, from its captures; the join keys where nothing was captured."""
-    for captured in reversed(alert.captures):
+    for captured in filter(None, reversed(alert.captures)):
         name = _text(captured.get("process.name"))
         telling = next((_text(captured[f]) for f in _TELLING if captured.get(f) is not None), "")
         if telling:

@@ -9,6 +9,7 @@ from kestrel_lab.engine.keys import SHARDS
 from kestrel_lab.engine.limits import Limits
 from kestrel_lab.engine.matcher import Matcher
 from kestrel_lab.engine.pack import Pack, Unsupported, check_pack, load_pack, pack_from_files
+from kestrel_lab.engine.pipes import Pipes
 from kestrel_lab.engine.rule import Rule
 from kestrel_lab.engine.scan import Hits, Scan
 from kestrel_lab.engine.scanner import Scanner
@@ -28,6 +29,7 @@ __all__ = [
     "Matcher",
     "Pack",
     "Part",
+    "Pipes",
     "Rule",
     "RuleCheck",
     "RuleExplanation",

@@ -28,12 +28,19 @@ DEFAULT = (
     "destination.port",
 )
 
+#: The id that an imported event had where it came from.
+SOURCE_ID = "kestrel.source_id"
+
 Capture = Mapping[str, Value]
 
 
 def captured_fields(captures: Sequence[str], table: str, schema: Schema) -> tuple[str, ...]:
-    """Return the fields to capture from an event of a table: those named (or the default set) that it can have."""
-    return tuple(name for name in captures or DEFAULT if table in schema.fields[name].tables)
+    """Return the fields to capture from an event of a table: those named (or the default set) that it can have.
+
+    The event's own id from where it was imported is always among them.
+    """
+    wanted = dict.fromkeys((*(captures or DEFAULT), *([SOURCE_ID] if SOURCE_ID in schema.fields else [])))
+    return tuple(name for name in wanted if table in schema.fields[name].tables)
 
 
 @dataclass(frozen=True, slots=True)

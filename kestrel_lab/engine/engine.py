@@ -10,10 +10,11 @@ from kestrel_lab.engine import state as states
 from kestrel_lab.engine.limits import Limits
 from kestrel_lab.engine.matcher import Matcher
 from kestrel_lab.engine.pack import Pack
+from kestrel_lab.engine.pipes import Pipes
 from kestrel_lab.engine.predicate import Backend
 from kestrel_lab.engine.scan import Scan
 from kestrel_lab.engine.scanner import Scanner
-from kestrel_lab.schema.alert import Alert, Exhausted, Mode
+from kestrel_lab.schema.alert import Alert, Exhausted, Mode, Open
 from kestrel_lab.schema.epoch import End, Epoch, SourceInfo
 
 
@@ -48,6 +49,7 @@ class Engine:
         self._pack = pack
         self._scanner = Scanner(pack, info, mode, limits, backend)
         self._matcher = Matcher(pack, limits=limits)
+        self._pipes = Pipes(pack.rules)
         self.fuel: Counter[str] = Counter({rule.id: 0 for rule in pack.rules})
         self.evaluations = 0
 
@@ -65,8 +67,13 @@ class Engine:
         return self._take(self._scanner.skip(epoch))
 
     def finish(self, end: End) -> list[Alert]:
-        """Return the alerts that the end of the source resolves."""
-        return self._matcher.finish(end)
+        """Return the alerts that the end of the source resolves; what it does not is `open`."""
+        return self._pipes.finish(self._matcher.finish(end), end)
+
+    @property
+    def open(self) -> list[Open]:
+        """What waits: sequences for time to pass, results for a sealed end."""
+        return [*self._matcher.open(), *self._pipes.open()]
 
     @property
     def evicted(self) -> dict[str, int]:
@@ -77,7 +84,7 @@ class Engine:
         """Return what `restore` needs to go on after the last epoch, as canonical bytes keyed by rule content."""
         hashes = {rule.id: rule.hash for rule in self._pack.rules}
         fuel = {hashes[rule_id]: used for rule_id, used in self.fuel.items()}
-        return self._matcher.dump({"fuel": fuel, "evaluations": self.evaluations})
+        return self._matcher.dump({"fuel": fuel, "evaluations": self.evaluations, "pipes": self._pipes.dump()})
 
     def restore(self, state: bytes) -> int:
         """Go on from a stored state; changed rules start empty.
@@ -88,13 +95,14 @@ class Engine:
         Raises:
             IncompatibleError: if another version of the engine made it.
         """
-        _, _, data = states.load(state)
+        data = states.load(state).data
         used = data.get("fuel", {})
         self.fuel = Counter({rule.id: used.get(rule.hash, 0) for rule in self._pack.rules})
         self.evaluations = data.get("evaluations", 0)
+        self._pipes.load(data.get("pipes", {}))
         return self._matcher.restore(state)
 
     def _take(self, scan: Scan) -> EpochResult:
         self.fuel.update(scan.fuel)
         self.evaluations += scan.evaluations
-        return EpochResult(self._matcher.feed(scan), scan.exhausted)
+        return EpochResult(self._pipes.take(self._matcher.feed(scan), self._matcher.low()), scan.exhausted)

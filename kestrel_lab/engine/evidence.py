@@ -1,15 +1,18 @@
 """Captures of pending events, by handles that are plain integers.
 
-Tens of thousands of sequences may be pending. Made of integers and bytes alone, they are nothing to the garbage
-collector, which would otherwise cost more than the matching.
+Tens of thousands of sequences may be pending. As columns of integers they are nothing to the garbage collector, which
+would otherwise cost more than the matching.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
+import numpy as np
+
 from kestrel_lab.engine.captures import Capture, Captures
+from kestrel_lab.engine.keyring import Ints
 
 _BITS = 32
 _MASK = (1 << _BITS) - 1
@@ -61,18 +64,22 @@ class EvidenceStore:
         """Take in captures that were looked up; return the handle of the first."""
         return self._number(_Rows(rows), len(rows)) << _BITS
 
-    def take(self, handles: Iterable[int]) -> dict[int, Capture]:
+    def take(self, handles: Ints) -> dict[int, Capture]:
         """Return the captures of handles, looked up block by block."""
         out: dict[int, Capture] = {}
         for number, places in _by_block(handles).items():
-            order = sorted(places)
-            rows = self._blocks[number].take(order)
-            out.update(zip(((number << _BITS) + place for place in order), rows, strict=True))
+            rows = self._blocks[number].take(places)
+            out.update(zip(((number << _BITS) + place for place in places), rows, strict=True))
         return out
 
-    def keep(self, bases: Iterable[int], handles: Iterable[int]) -> None:
-        """Of the blocks that begin at `bases`, keep the rows among `handles` alone and let go of the epoch."""
-        wanted = _by_block(handles)
+    def keep(self, bases: Sequence[int], handles: Ints) -> None:
+        """Of the blocks that begin at `bases`, all newer than any other, keep the rows among `handles` alone.
+
+        So the epoch is let go of.
+        """
+        if not bases:
+            return
+        wanted = _by_block(handles[handles >= min(bases)])
         for number in (base >> _BITS for base in bases):
             if number in wanted:
                 self._keep(number, self._unsettled[number], wanted[number])
@@ -85,7 +92,7 @@ class EvidenceStore:
             captures.settle()
         self._unsettled.clear()
 
-    def sweep(self, handles: Iterable[int]) -> None:
+    def sweep(self, handles: Ints) -> None:
         """Drop all captures but those of the handles."""
         used = _by_block(handles)
         for number, block in list(self._blocks.items()):
@@ -95,8 +102,8 @@ class EvidenceStore:
                 self._keep(number, block, used[number])
         self._sweep_at = _SMALL + 2 * self._total
 
-    def _keep(self, number: int, captures: Captures, places: set[int]) -> None:
-        captures.keep(sorted(places))
+    def _keep(self, number: int, captures: Captures, places: list[int]) -> None:
+        captures.keep(places)
         self._count(number, len(places))
 
     def _count(self, number: int, rows: int) -> None:
@@ -115,8 +122,9 @@ class EvidenceStore:
         self._total -= self._rows.pop(number)
 
 
-def _by_block(handles: Iterable[int]) -> dict[int, set[int]]:
-    out: dict[int, set[int]] = {}
-    for handle in handles:
-        out.setdefault(handle >> _BITS, set()).add(handle & _MASK)
-    return out
+def _by_block(handles: Ints) -> dict[int, list[int]]:
+    """Return the distinct places in each block, rising."""
+    distinct = np.unique(handles)
+    numbers, begins = np.unique(distinct >> _BITS, return_index=True)
+    places = np.split(distinct & _MASK, begins[1:])
+    return {number: part.tolist() for number, part in zip(numbers.tolist(), places, strict=False)}

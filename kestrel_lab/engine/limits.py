@@ -38,9 +38,11 @@ class Limits:
         fuel: WebAssembly fuel per (rule, epoch). EQL rules that could need more are refused at load.
         user_fuel, user_fuel_per_row: fuel per (rule, epoch) of a user's module, and more for each row it is asked
             about: so that one that never ends costs little where little happens.
-        pending: pending sequences per (rule, shard); beyond it the oldest are evicted, and counted.
-        pending_per_key: pending sequences per key; there is at most one per stage, so longer sequences are refused.
-        ttl_ns: how long, in event time, a pending sequence without maxspan is kept, ns.
+        pending: pending sequences (or keys of samples) per (rule, shard); beyond it the oldest are evicted and counted.
+        pending_per_key: pending sequences per key; there is at most one per stage, so longer sequences are refused, and
+            of those that wait for time to pass the oldest are evicted.
+        ttl_ns: how long, in event time, a pending sequence without maxspan or a sample is kept, ns.
+        tick: quotas are enforced before each event whose id is a multiple of this.
     """
 
     fuel: int = 1 << 28
@@ -49,6 +51,7 @@ class Limits:
     pending: int = 512
     pending_per_key: int = 128
     ttl_ns: int = 24 * 3600 * 1_000_000_000
+    tick: int = 4_096
 
     def worst(self, cost_per_row: int, cost_per_call: int) -> int:
         """Return the most fuel that a rule of these static costs (over all stages) can use in an epoch."""

@@ -1,251 +1,184 @@
-"""The ordered reduce over hits: event rules become alerts at once, sequences run through their machines.
+"""The ordered reduce over hits: event rules become alerts at once, sequences and samples run through their machines.
 
 A matcher owns some of the 64 shards of keys. Whatever the split, all matchers together give the same alerts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import chain
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from kestrel_lab.engine import state as states
-from kestrel_lab.engine.captures import Capture
+from kestrel_lab.engine.alerts import event_alerts, whole_alert
+from kestrel_lab.engine.blind import BlindIntervals, blind_in
 from kestrel_lab.engine.evidence import EvidenceStore
-from kestrel_lab.engine.keys import SHARDS, decode, shard_of
+from kestrel_lab.engine.keys import SHARDS, decode
 from kestrel_lab.engine.limits import Limits
 from kestrel_lab.engine.pack import Pack
+from kestrel_lab.engine.remember import Machine, recall, remember
 from kestrel_lab.engine.rule import Rule
+from kestrel_lab.engine.sample import SampleMachine
 from kestrel_lab.engine.scan import Hits, Scan
-from kestrel_lab.engine.sequence import Machine, Pending, Slot
-from kestrel_lab.schema.alert import Alert
+from kestrel_lab.engine.sequence import SequenceMachine
+from kestrel_lab.engine.whole import Whole
+from kestrel_lab.schema.alert import Alert, Open
 from kestrel_lab.schema.epoch import End
 
 ALL_SHARDS = frozenset(range(SHARDS))
 
 
-class _Sequences:
-    """The machines of one sequence rule."""
-
-    def __init__(self, rule: Rule, shards: frozenset[int], limits: Limits) -> None:
-        self.rule, self._shards, self._limits = rule, shards, limits
-        self.machines: dict[int, Machine] = {}
-
-    def machine(self, shard: int) -> Machine:
-        """Return the machine of a shard, empty at first."""
-        found = self.machines.get(shard)
-        if found is None:
-            program, limits = self.rule.program, self._limits
-            found = self.machines[shard] = Machine(
-                len(program.stages), program.maxspan_ns, limits.pending, limits.ttl_ns
-            )
-        return found
-
-    def routes(self, blocks: Sequence[Hits]) -> list[list[list[tuple[bytes, Machine]]]]:
-        """Return, for each block and each of its distinct sets of keys, the owned keys and their machines.
-
-        Keys that can change nothing may be left out: those that nothing is pending under and no event begins with.
-        """
-        begun = {key for b in blocks if b.stage == 0 for keys in b.keys.found()[0] for key in keys}
-        later = sum(len(b.keys.found()[0]) for b in blocks if b.stage)
-        waiting = sum(len(machine.pending) for machine in self.machines.values())
-        if waiting > 4 * later:  # then to look at what is pending takes longer than it saves
-            return [[self._owned(keys) for keys in b.keys.found()[0]] for b in blocks]
-        live = begun.union(key for machine in self.machines.values() for _, key in machine.pending)
-        return [[self._owned([k for k in keys if k in live]) for keys in b.keys.found()[0]] for b in blocks]
-
-    def _owned(self, keys: Iterable[bytes]) -> list[tuple[bytes, Machine]]:
-        return [(key, self.machine(shard)) for key in keys if (shard := shard_of(key)) in self._shards]
-
-    def idle(self, blocks: Sequence[Hits]) -> bool:
-        """Return whether these hits can change nothing: none begins a sequence, and none is pending."""
-        return all(b.stage for b in blocks) and not any(m.pending for m in self.machines.values())
-
-
 class Matcher:
-    """Matches the hits of scans, given in epoch order, in the shards it owns."""
+    """Matches the hits of scans, given in epoch order, in the shards it owns.
+
+    Its alerts are those before `head` and `tail`, which count over all shards: see `Pipes`.
+    """
 
     def __init__(self, pack: Pack, shards: frozenset[int] = ALL_SHARDS, limits: Limits | None = None) -> None:
-        self._pack, self._shards = pack, shards
+        self._pack, self._shards, limits = pack, shards, limits or Limits()
         self._rules = {rule.id: rule for rule in pack.rules}
-        self._sequences = {
-            rule.id: _Sequences(rule, shards, limits or Limits())
-            for rule in pack.rules
-            if rule.program.kind == "sequence"
+        programs = {rule.id: rule.program for rule in pack.rules}
+        self._machines: dict[str, Machine] = {
+            rule_id: (SequenceMachine if p.kind == "sequence" else SampleMachine)(p, shards, limits)
+            for rule_id, p in programs.items()
+            if p.kind != "event"
         }
-        self._event_time_ns = 0
-        self._segment = -1
+        self._sequences = {r: m for r, m in self._machines.items() if isinstance(m, SequenceMachine)}
+        self._event_time_ns, self._last_event_id, self._segment = 0, -1, -1
         self._evidence = EvidenceStore()
+        spans = [m.span for m in self._sequences.values() if m.shape.has_missing]
+        self._blind = BlindIntervals(2 * max(spans)) if spans else None
 
     def feed(self, scan: Scan) -> list[Alert]:
         """Take the scan of the next epoch and return the alerts it completes, in `sort_key` order."""
-        self._enter(scan.segment)
+        self._enter(scan)
         alerts: list[Alert] = []
         for rule_id, blocks in scan.hits.items():
-            sequences = self._sequences.get(rule_id)
-            if sequences is None:
-                for block in blocks:
-                    alerts += self._event_alerts(self._rules[rule_id], block, scan)
-            elif not sequences.idle(blocks):
-                alerts += self._sequence_alerts(sequences, blocks, scan)
+            if rule_id not in self._machines:
+                alerts += event_alerts(self._rules[rule_id], self._pack.hash, blocks, scan, self._shards)
+        for rule_id, machine in self._machines.items():
+            alerts += self._run(self._rules[rule_id], machine, scan.hits.get(rule_id, ()), scan)
         if self._evidence.crowded:
-            self._sweep()
-        self._event_time_ns = max(self._event_time_ns, scan.event_time_ns)
+            self._evidence.sweep(np.concatenate([machine.handles() for machine in self._machines.values()]))
+        self._leave(scan)
         return sorted(alerts, key=lambda alert: alert.sort_key)
 
     def finish(self, end: End) -> list[Alert]:
         """Return the alerts that only the end of the source resolves, and forget what is pending after a sealed one.
 
-        Only missing events wait for time to pass; a pending sequence of events that are all to be there is no alert.
+        At any other end, what waits for time to pass stays open: see `open`.
         """
-        if end == "sealed":
-            self._clear()
-        return []
+        if end != "sealed":
+            return []
+        alerts: list[Alert] = []
+        for rule_id, machine in self._sequences.items():
+            alerts += self._alerts(self._rules[rule_id], machine, machine.resolve(None))
+        evicted = {rule_id: machine.evicted for rule_id, machine in self._machines.items()}
+        self._clear()
+        for rule_id, count in evicted.items():
+            self._machines[rule_id].evicted = count
+        return sorted(alerts, key=lambda alert: alert.sort_key)
+
+    def open(self) -> list[Open]:
+        """Return the sequences that wait for time to pass, in the order of their last events."""
+        found = [open_ for rule_id, machine in self._sequences.items() for open_ in _open(rule_id, machine)]
+        return sorted(found, key=lambda o: o.sort_key)
+
+    def low(self) -> dict[str, int]:
+        """Return, by rule id, the least last event_id among the sequences of a rule with pipes that are open."""
+        piped = ((r, m.windows.found.last) for r, m in self._sequences.items() if self._rules[r].program.pipes)
+        return {rule_id: int(last[0]) for rule_id, last in piped if len(last)}
 
     @property
     def evicted(self) -> dict[str, int]:
-        """Pending sequences given up so far, by rule id; rules without any are absent."""
-        self._expire()
-        totals = {r: sum(m.evicted for m in s.machines.values()) for r, s in self._sequences.items()}
+        """Pending sequences given up for want of room so far, by rule id; rules without any are absent."""
+        totals = {rule_id: int(machine.evicted.sum()) for rule_id, machine in self._machines.items()}
         return {rule_id: total for rule_id, total in totals.items() if total}
 
-    def state(self) -> dict[str, states.RuleState]:
-        """Return what is pending, by rule hash, its captures looked up."""
-        self._expire()
-        out: dict[str, states.RuleState] = {}
-        for sequences in self._sequences.values():
-            state = out[sequences.rule.hash] = states.RuleState()
-            for shard, machine in sequences.machines.items():
-                found = self._evidence.take(chain.from_iterable(handles for _, _, handles in machine.pending.values()))
-                for slot, (first_ns, ids, handles) in machine.pending.items():
-                    state.pending[slot] = first_ns, ids, tuple(found[h] for h in handles)
-                if machine.evicted:
-                    state.evicted[shard] = machine.evicted
-        return out
+    def state(self) -> states.State:
+        """Return what is remembered, the captures looked up."""
+        rules = {
+            self._rules[rule_id].hash: remember(machine, self._event_time_ns, self._evidence)
+            for rule_id, machine in self._machines.items()
+        }
+        blind = self._blind.dump() if self._blind else []
+        return states.State(self._event_time_ns, self._last_event_id, blind, rules)
 
     def dump(self, extra: Mapping[str, Any] | None = None) -> bytes:
         """Return the state as canonical bytes, with more JSON data beside it."""
-        return states.dump(self._event_time_ns, self.state(), extra)
+        return states.dump(self.state(), extra)
 
     def restore(self, state: bytes) -> int:
         """Replace the state by a stored one, as far as its keys are in the shards owned.
 
         Returns:
-            how many pending sequences belonged to rules that the pack does not have, or not with this content.
+            how many pending sequences and samples belonged to rules that the pack does not have with this content.
         """
-        self._event_time_ns, rules, _ = states.load(state)
+        stored = states.load(state)
         self._clear()
-        by_hash = {sequences.rule.hash: sequences for sequences in self._sequences.values()}
+        self._event_time_ns, self._last_event_id = stored.event_time_ns, stored.last_event_id
+        if self._blind:
+            self._blind.load(stored.blind)
+        by_hash = {self._rules[rule_id].hash: machine for rule_id, machine in self._machines.items()}
         lost = 0
-        for rule_hash, stored in rules.items():
+        for rule_hash, rule in stored.rules.items():
             if rule_hash in by_hash:
-                self._refill(by_hash[rule_hash], stored)
+                recall(by_hash[rule_hash], rule, self._shards, self._evidence)
             else:
-                lost += len(stored.pending)
+                lost += rule.held
         return lost
 
     def _clear(self) -> None:
-        for sequences in self._sequences.values():
-            sequences.machines.clear()
+        for machine in self._machines.values():
+            machine.clear()
         self._evidence = EvidenceStore()
 
-    def _enter(self, segment: int) -> None:
+    def _enter(self, scan: Scan) -> None:
         """Dictionary codes never leave their segment: look up what is still wanted of the one before."""
-        if segment != self._segment:
+        if scan.segment != self._segment:
             self._evidence.settle()
-            self._segment = segment
+            self._segment = scan.segment
+        if self._blind:
+            self._blind.add(blind_in(scan, self._last_event_id, self._event_time_ns))
 
-    def _refill(self, sequences: _Sequences, stored: states.RuleState) -> None:
-        for slot, (first_ns, event_ids, captures) in states.in_order(stored.pending):
-            shard = shard_of(slot[1])
-            if shard in self._shards:
-                base = self._evidence.add_rows(captures)
-                handles = tuple(range(base, base + len(captures)))
-                sequences.machine(shard).restore(slot, (first_ns, event_ids, handles))
-        for shard, count in stored.evicted.items():
-            if shard in self._shards:
-                sequences.machine(shard).evicted = count
+    def _leave(self, scan: Scan) -> None:
+        self._event_time_ns = max(self._event_time_ns, scan.event_time_ns)
+        self._last_event_id = scan.last_event_id
+        if self._blind:
+            self._blind.forget(self._event_time_ns)
 
-    def _expire(self) -> None:
-        for sequences in self._sequences.values():
-            for machine in sequences.machines.values():
-                machine.expire(self._event_time_ns)
-
-    def _event_alerts(self, rule: Rule, block: Hits, scan: Scan) -> list[Alert]:
-        """Event rules have no key: their alerts are spread over the shards by event_id."""
-        ids = block.event_id.tolist()
-        own = [i for i, event_id in enumerate(ids) if event_id % SHARDS in self._shards]
-        times = block.ts_boot_ns.tolist()
-        return [
-            self._alert(rule, (ids[i],), times[i], scan, (capture,), b"")
-            for i, capture in zip(own, block.captures.take(own), strict=True)
-        ]
-
-    def _sequence_alerts(self, sequences: _Sequences, blocks: Sequence[Hits], scan: Scan) -> list[Alert]:
-        until = len(sequences.rule.program.stages)
-        routes = sequences.routes(blocks)
+    def _run(self, rule: Rule, machine: Machine, blocks: Sequence[Hits], scan: Scan) -> list[Alert]:
+        if machine.idle(blocks, scan):
+            return []
         bases = [self._evidence.add(block.captures.copy()) for block in blocks]
-        touched: dict[tuple[Machine, Slot], None] = {}
-        done: list[tuple[Pending, bytes, int]] = []
-        for event_id, b, i, key_index, now in _in_order(blocks, routes, until):
-            block = blocks[b]
-            for key, machine in routes[b][key_index]:
-                if block.stage == until:
-                    machine.until(key, now)
-                    continue
-                complete = machine.match(block.stage, key, event_id, now, bases[b] + i)
-                if complete is None:
-                    touched[machine, (block.stage, key)] = None
-                else:
-                    done.append((complete, key, int(block.ts_boot_ns[i])))
-        found = self._evidence.take(chain.from_iterable(handles for (_, _, handles), _, _ in done))
-        left = (p for machine, slot in touched if (p := machine.pending.get(slot)) is not None)
-        self._evidence.keep(bases, chain.from_iterable(handles for _, _, handles in left))
+        alerts = self._alerts(rule, machine, machine.feed(blocks, bases, scan))
+        if bases:
+            self._evidence.keep(bases, machine.handles())
+        return alerts
+
+    def _alerts(self, rule: Rule, machine: Machine, found: Sequence[Whole]) -> list[Alert]:
+        if not found:
+            return []
+        captures = self._evidence.take(np.array([handle for whole in found for handle in whole.handles], np.int64))
+        places = machine.places
         return [
-            self._alert(sequences.rule, ids, ts, scan, tuple(found[h] for h in handles), key)
-            for (_, ids, handles), key, ts in done
-        ]
+            whole_alert(rule, self._pack.hash, whole, places, [captures[h] for h in whole.handles],
+                        self._degraded(rule, machine, whole))
+            for whole in found
+        ]  # fmt: skip
 
-    def _sweep(self) -> None:
-        machines = chain.from_iterable(s.machines.values() for s in self._sequences.values())
-        pending = chain.from_iterable(machine.pending.values() for machine in machines)
-        self._evidence.sweep(chain.from_iterable(handles for _, _, handles in pending))
-
-    def _alert(
-        self, rule: Rule, ids: tuple[int, ...], ts_ns: int, scan: Scan, captures: tuple[Capture, ...],
-        key: bytes,
-    ) -> Alert:  # fmt: skip
-        return Alert(
-            rule_id=rule.id,
-            rule_name=rule.name,
-            severity=rule.severity,
-            rule_hash=rule.hash,
-            pack_hash=self._pack.hash,
-            event_ids=ids,
-            ts_boot_ns=ts_ns,
-            ts_wall_ns=scan.wall_ns(ids[-1], ts_ns),
-            join_keys=decode(key),
-            captures=captures,
-            threat=rule.threat,
-        )
+    def _degraded(self, rule: Rule, machine: Machine, whole: Whole) -> tuple[str, ...]:
+        """Return why events that the rule looks for in vain could have been there all the same."""
+        if self._blind is None or not isinstance(machine, SequenceMachine) or not machine.shape.has_missing:
+            return ()
+        windows = machine.shape.windows(whole.times, machine.span)
+        causes = self._blind.causes(rule.id, windows, whole.ids[-1], whole.deadline)
+        return tuple(sorted({*causes, "evicted"})) if whole.blurred else causes
 
 
-def _in_order(
-    blocks: Sequence[Hits], routes: Sequence[Sequence[Sequence[object]]], until: int
-) -> Iterable[tuple[int, int, int, int, int]]:
-    """Return (event_id, block, place in it, key index, event time) of the hits that have somewhere to go.
-
-    Hits are ordered by event; the stages of one event last to first, then `until`.
-    """
-    parts = []
-    for number, block in enumerate(blocks):
-        key = block.keys.found()[1]
-        place = np.flatnonzero(np.array([bool(r) for r in routes[number]], np.bool_)[key])
-        rank = 1 if block.stage == until else -block.stage
-        columns = block.event_id[place], np.full(len(place), rank), np.full(len(place), number), place, key[place]
-        parts.append((*columns, block.event_time[place]))
-    ids, ranks, which, places, keys, times = (np.concatenate(column) for column in zip(*parts, strict=True))
-    order = np.lexsort((ranks, ids))
-    return zip(*(column[order].tolist() for column in (ids, which, places, keys, times)), strict=True)
+def _open(rule_id: str, machine: SequenceMachine) -> list[Open]:
+    found = machine.windows.found
+    rows = zip(found.key.tolist(), found.ids.tolist(), machine.windows.deadline.tolist(), strict=True)
+    placed = ((tuple(None if p is None else ids[p] for p in machine.places), key, end) for key, ids, end in rows)
+    return [Open(rule_id, ids, decode(machine.keys.key(key)), deadline) for ids, key, deadline in placed]

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from kestrel_lab.engine.captures import Captures
 from kestrel_lab.engine.keys import JoinKeys
 from kestrel_lab.schema.alert import Exhausted
+from kestrel_lab.schema.epoch import Gap
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,21 +38,31 @@ class Scan:
     """The scan of one epoch, or of a span of them. It depends on them, the pack and the limits alone.
 
     Attributes:
-        event_time_ns: event time after the last event.
+        first_event_id, last_event_id: of the events, those that no rule saw included.
+        event_time_before_ns, event_time_ns: event time before the first event and after the last.
         wall: (first event_id, wall offset in ns) of each epoch.
         hits: by rule id, tables and stages in a fixed order.
         fuel: used, by rule id; rules that had no row to look at are absent.
         evaluations: rows handed to predicates, over all rules and stages.
+        ticks: (event_id, event time before that event in ns) of the events before which quotas are enforced.
+        gaps: rows of the gap map, each with the event time (ns) at which it was known.
+        skipped: whether it was passed over.
     """
 
     epoch: int
     segment: int
+    first_event_id: int
+    last_event_id: int
+    event_time_before_ns: int
     event_time_ns: int
     wall: tuple[tuple[int, int], ...]
     hits: Mapping[str, list[Hits]]
     fuel: Mapping[str, int]
     evaluations: int
     exhausted: tuple[Exhausted, ...]
+    ticks: tuple[tuple[int, int], ...] = ()
+    gaps: tuple[tuple[Gap, int], ...] = ()
+    skipped: bool = False
 
     def wall_ns(self, event_id: int, boot_ns: int) -> int:
         """Return the wall time of an event, ns."""

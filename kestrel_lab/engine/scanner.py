@@ -6,10 +6,9 @@ once per (stage, table, epoch) that has rows to look at, whatever calls there we
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from kestrel_lab.engine.captures import Captures
 from kestrel_lab.engine.classes import TooManyClassesError
@@ -25,6 +24,7 @@ from kestrel_lab.engine.refine import Refiner
 from kestrel_lab.engine.runtimes import Runtimes
 from kestrel_lab.engine.scan import Hits, Scan
 from kestrel_lab.engine.span import Span
+from kestrel_lab.engine.times import event_times, found_gaps, ticks_of
 from kestrel_lab.schema.alert import Exhausted, Mode
 from kestrel_lab.schema.epoch import Array, Epoch, SourceInfo
 
@@ -86,14 +86,19 @@ class Scanner:
     def skip(self, epoch: Epoch) -> Scan:
         """Return the scan of an epoch that is passed over: no hits, but time goes on."""
         return Scan(
-            epoch.number,
-            epoch.segment.index,
-            epoch.event_time_after_ns,
-            (),
-            {},
-            {},
-            0,
-            (),
+            epoch=epoch.number,
+            segment=epoch.segment.index,
+            first_event_id=epoch.first_event_id,
+            last_event_id=epoch.last_event_id,
+            event_time_before_ns=epoch.event_time_ns,
+            event_time_ns=epoch.event_time_after_ns,
+            wall=(),
+            hits={},
+            fuel={},
+            evaluations=0,
+            exhausted=(),
+            gaps=found_gaps(epoch),
+            skipped=True,
         )
 
     def _scan_window(self, plan: TablePlan, window: Window, starts: Array, progress: Progress) -> None:
@@ -148,7 +153,7 @@ class Scanner:
     def _result(self, span: Span, progress: Progress) -> Scan:
         epoch = span.whole
         rules = self._pack.rules
-        times = _event_times(epoch) if progress.hits else {}
+        times = event_times(epoch) if progress.hits else {}
         hits: dict[str, list[Hits]] = {}
         for (table, stage), rows in sorted(progress.hits.items(), key=lambda item: item[0][1].rule):
             if stage.rule not in progress.stopped:
@@ -158,6 +163,9 @@ class Scanner:
         return Scan(
             epoch=epoch.number,
             segment=epoch.segment.index,
+            first_event_id=epoch.first_event_id,
+            last_event_id=epoch.last_event_id,
+            event_time_before_ns=epoch.event_time_ns,
             event_time_ns=epoch.event_time_after_ns,
             wall=span.wall,
             hits=hits,
@@ -167,6 +175,8 @@ class Scanner:
                 Exhausted(rules[r].id, epoch.number, epoch.first_event_id, epoch.last_event_id, limit, trapped)
                 for r, (limit, trapped) in sorted(progress.stopped.items())
             ),
+            ticks=ticks_of(epoch, self._limits.tick),
+            gaps=found_gaps(epoch),
         )
 
     def _hits(
@@ -182,17 +192,3 @@ class Scanner:
             keys=JoinKeys(self._info, epoch, table, stage.by, rows),
             captures=Captures(self._info, epoch, table, stage.captures, rows, made),
         )
-
-
-def _event_times(epoch: Epoch) -> Mapping[str, npt.NDArray[np.uint64]]:
-    """Return the running maximum of `ts_boot_ns` at each row of each table, ns."""
-    before = np.uint64(epoch.event_time_ns)
-    if not epoch.late:
-        return {table: np.maximum(rows.column("ts_boot_ns"), before) for table, rows in epoch.tables.items()}
-    stamps = np.zeros(epoch.rows, np.uint64)
-    places = {t: (r.column("event_id") - np.uint64(epoch.first_event_id)).astype(np.int64) for t, r in
-              epoch.tables.items()}  # fmt: skip
-    for table, rows in epoch.tables.items():
-        stamps[places[table]] = rows.column("ts_boot_ns")
-    running = np.maximum(np.maximum.accumulate(stamps), before)
-    return {table: running[place] for table, place in places.items()}

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from kestrel_lab.schema.severity import Severity
 from kestrel_lab.schema.values import Value, from_json, to_json
 
 Mode = Literal["live", "deterministic"]
+SortKey: TypeAlias = tuple[int, str, tuple[int, ...], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +24,12 @@ class Alert:
         event_ids: the evidence in stage order; None where a missing event stands.
         join_keys: values of the `by` fields, empty for event rules.
         ts_boot_ns, ts_wall_ns: times of the last event, ns.
-        captures: for each event of the evidence, the captured fields by name.
+        captures: for each event of the evidence, the captured fields by name; None where a missing event stands.
         threat: ATT&CK technique ids.
-        degraded: causes that could have hidden or made it, empty if none.
+        degraded: why an event that must be missing could have been there unseen (`skipped`, `exhausted`, `damaged`,
+            `evicted`, or a cause of the gap map), sorted; empty if nothing could hide one.
+        source_ids: the ids that the events had where they were imported from, None where a missing event stands; empty
+            where there are no such ids.
     """
 
     rule_id: str
@@ -37,7 +41,7 @@ class Alert:
     ts_boot_ns: int
     ts_wall_ns: int
     join_keys: tuple[Value, ...] = ()
-    captures: tuple[Mapping[str, Value], ...] = ()
+    captures: tuple[Mapping[str, Value] | None, ...] = ()
     threat: tuple[str, ...] = ()
     degraded: tuple[str, ...] = ()
     source_ids: tuple[Value, ...] = ()
@@ -48,13 +52,12 @@ class Alert:
         return max(i for i in self.event_ids if i is not None)
 
     @property
-    def sort_key(self) -> tuple[int, str, tuple[int, ...], str]:
+    def sort_key(self) -> SortKey:
         """The order of alerts everywhere: (last event_id, rule id, event_ids, join keys); a missing event sorts first.
 
         The join keys part the alerts that one run of events raises under several values of an array field.
         """
-        keys = json.dumps([to_json(v) for v in self.join_keys]) if self.join_keys else ""
-        return self.last_event_id, self.rule_id, tuple(-1 if i is None else i for i in self.event_ids), keys
+        return _sort_key(self.rule_id, self.event_ids, self.join_keys)
 
     def to_json(self) -> dict[str, Any]:
         """Return the alert as plain JSON data; what `--format ndjson` prints."""
@@ -69,7 +72,7 @@ class Alert:
             "join_keys": [to_json(v) for v in self.join_keys],
             "ts_boot_ns": self.ts_boot_ns,
             "ts_wall_ns": self.ts_wall_ns,
-            "captures": [{k: to_json(v) for k, v in c.items()} for c in self.captures],
+            "captures": [c and {k: to_json(v) for k, v in c.items()} for c in self.captures],
             "threat": list(self.threat),
             "degraded": list(self.degraded),
         }
@@ -87,11 +90,17 @@ class Alert:
             ts_boot_ns=data["ts_boot_ns"],
             ts_wall_ns=data["ts_wall_ns"],
             join_keys=tuple(_value(v) for v in data["join_keys"]),
-            captures=tuple({k: _value(v) for k, v in c.items()} for c in data["captures"]),
+            captures=tuple(c and {k: _value(v) for k, v in c.items()} for c in data["captures"]),
             threat=tuple(data["threat"]),
             degraded=tuple(data["degraded"]),
             source_ids=tuple(_value(v) for v in data["source_ids"]),
         )
+
+
+def _sort_key(rule_id: str, event_ids: Sequence[int | None], join_keys: Sequence[Value]) -> SortKey:
+    keys = json.dumps([to_json(v) for v in join_keys]) if join_keys else ""
+    ids = tuple(-1 if i is None else i for i in event_ids)
+    return max(ids), rule_id, ids, keys
 
 
 def _value(data: Any) -> Value:
@@ -110,6 +119,36 @@ def alert_digest(alerts: Iterable[Alert]) -> str:
         del data["pack_hash"]
         out.update(json.dumps(data, sort_keys=True, separators=(",", ":")).encode() + b"\n")
     return out.hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """A result that was still undecided where a recording was cut or has not ended.
+
+    Attributes:
+        event_ids: the evidence in stage order; None where a missing event stands.
+        deadline_ns: until when an event that must not follow could have come, event time in ns; None for a result
+            that waits for the end because of `tail`.
+    """
+
+    rule_id: str
+    event_ids: tuple[int | None, ...]
+    join_keys: tuple[Value, ...] = ()
+    deadline_ns: int | None = None
+
+    @property
+    def sort_key(self) -> SortKey:
+        """The same order as that of alerts."""
+        return _sort_key(self.rule_id, self.event_ids, self.join_keys)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as plain JSON data."""
+        return {
+            "rule_id": self.rule_id,
+            "event_ids": list(self.event_ids),
+            "join_keys": [to_json(v) for v in self.join_keys],
+            "deadline_ns": self.deadline_ns,
+        }
 
 
 @dataclass(frozen=True, slots=True)

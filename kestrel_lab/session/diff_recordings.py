@@ -79,7 +79,7 @@ def _headline(alert: Alert) -> object:
 
 
 def _steady(alert: Alert, place: int) -> dict[str, object]:
-    captured = alert.captures[place]
+    captured = alert.captures[place] or {}
     return {name: to_json(captured[name]) for name in sorted(captured) if not name.endswith(_VOLATILE)}
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from kestrel_lab.engine import Engine, Limits, Pack, pack_from_files
-from kestrel_lab.schema.alert import Alert, Exhausted, Mode
+from kestrel_lab.schema.alert import Alert, Exhausted, Mode, Open
 from kestrel_lab.schema.epoch import End, Epoch, SourceInfo
 from kestrel_lab.schema.schema import BUILTIN, Schema
 from kestrel_lab.session.schedule import PackSwitch, switch_between, with_dropped
@@ -69,6 +69,11 @@ class Driver(Protocol):
     @property
     def switches(self) -> Sequence[PackSwitch]:
         """The packs that took over so far."""
+        ...
+
+    @property
+    def open(self) -> Sequence[Open]:
+        """What the end of the source did not resolve; known once `finish` has returned."""
         ...
 
     def feed(self, epoch: Epoch, *, skip: bool = False) -> list[Answer]:
@@ -146,6 +151,7 @@ class LocalDriver:
         self._spec, self._info, self._pack = spec, info, pack or spec.pack()
         self.engine = self._engine()
         self.evicted: Counter[str] = Counter()
+        self.open: Sequence[Open] = ()
         self.switches: list[PackSwitch] = []
         self.fuel_given_up: Counter[str] = Counter()  #: used by rules that do not run any more, by rule id
         self._span = Gathering(span_rows)
@@ -191,8 +197,10 @@ class LocalDriver:
     def finish(self, end: End) -> list[Answer]:
         """Return what is left, and what the end of the source resolves."""
         answers = self.flush()
+        last = Answer(-1, self.engine.finish(end))
         self.evicted.update(self.engine.evicted)
-        return [*answers, Answer(-1, self.engine.finish(end))]
+        self.open = self.engine.open
+        return [*answers, last]
 
     def handles(self) -> Sequence[Any]:
         """Return nothing to wait on."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from kestrel_lab.engine import SPAN_ROWS, Limits, Pack
 from kestrel_lab.recording import Damage
-from kestrel_lab.schema.alert import Alert, Exhausted, Mode, Skip, alert_digest
+from kestrel_lab.schema.alert import Alert, Exhausted, Mode, Open, Skip, alert_digest
 from kestrel_lab.schema.epoch import End, Epoch, EpochSource
 from kestrel_lab.session.drive import Answer, Driver, EngineSpec, LocalDriver
 from kestrel_lab.session.schedule import PackSchedule, PackSwitch, always
@@ -47,6 +47,7 @@ class Replay:
         alerts: those inside the window, in `sort_key` order; `digest` is over them.
         fuel: by rule id; `evaluations`: rule evaluations in rows; both over the whole source.
         evicted: pending sequences given up for want of room, by rule id; over the whole source.
+        open: results that the end of the source did not resolve.
         damage: ranges that could not be read.
         skipped: epochs passed over because the caller asked for it.
         seconds: wall time.
@@ -66,6 +67,7 @@ class Replay:
     seconds: float
     evicted: Mapping[str, int] = field(default_factory=dict)
     switches: Sequence[PackSwitch] = ()
+    open: Sequence[Open] = ()
 
     @property
     def fuel_total(self) -> int:
@@ -119,7 +121,7 @@ def replay(
     return Replay(
         alerts, alert_digest(alerts), fuel_of(schedule, driver.fuel), driver.evaluations, collected.exhausted,
         damage, events, epochs, skipped, source.end, time.perf_counter() - began, dict(sorted(driver.evicted.items())),
-        tuple(driver.switches),
+        tuple(driver.switches), driver.open,
     )  # fmt: skip
 
 

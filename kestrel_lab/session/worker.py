@@ -28,9 +28,9 @@ def serve(connection: Connection[Any, Any], open_source: Open, spec: EngineSpec,
     """Answer the messages of a `WorkersDriver` until it says stop or goes away.
 
     Messages: `("scan", numbers)`, `("skip", numbers)`, answered by `("scan", last number, summary, pickled scans)`;
-    `("feed", number, pickled scans)`, answered by `("alerts", number, alerts)`;
+    `("feed", number, pickled scans)`, answered by `("alerts", number, alerts, low)`, see `Matcher.low`;
     `("switch", files)`, answered by `("switched", pending sequences given up, evictions of rules that are gone)`;
-    `("finish", end)`: answered by `("end", -1, alerts, evicted by rule)`; `None`: stop.
+    `("finish", end)`: answered by `("end", -1, alerts, evicted by rule, open)`; `None`: stop.
     """
     inbox: SimpleQueue[Any] = SimpleQueue()
     Thread(target=_receive, args=(connection, inbox), daemon=True).start()
@@ -46,7 +46,8 @@ def serve(connection: Connection[Any, Any], open_source: Open, spec: EngineSpec,
                 scans = [scanner.skip(e) for e in epochs] if what == "skip" else scanner.scan_span(epochs)
                 connection.send(("scan", numbers[-1], _summary(scans), pickle.dumps(scans)))
             case ("feed", number, blob):
-                connection.send(("alerts", number, [a for scan in pickle.loads(blob) for a in matcher.feed(scan)]))
+                alerts = [alert for scan in pickle.loads(blob) for alert in matcher.feed(scan)]
+                connection.send(("alerts", number, alerts, matcher.low()))
             case ("switch", files):
                 old, pack = matcher, replace(spec, files=files).pack()
                 scanner = Scanner(pack, source.info, spec.mode, spec.limits)
@@ -54,8 +55,8 @@ def serve(connection: Connection[Any, Any], open_source: Open, spec: EngineSpec,
                 dropped = matcher.restore(old.dump())
                 connection.send(("switched", dropped, Counter(old.evicted) - Counter(matcher.evicted)))
             case ("finish", end):
-                evicted = matcher.evicted
-                connection.send(("end", -1, matcher.finish(end), evicted))
+                evicted, alerts = matcher.evicted, matcher.finish(end)
+                connection.send(("end", -1, alerts, evicted, matcher.open()))
 
 
 def _summary(scans: Sequence[Scan]) -> tuple[Counter[str], int, list[Exhausted]]:

@@ -13,13 +13,14 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import wait
 from typing import Any
 
-from kestrel_lab.engine import Pack
-from kestrel_lab.schema.alert import Alert, Exhausted
+from kestrel_lab.engine import Pack, Pipes
+from kestrel_lab.schema.alert import Alert, Exhausted, Open
 from kestrel_lab.schema.epoch import End, Epoch
 from kestrel_lab.session.child import Child
 from kestrel_lab.session.drive import Answer, EngineSpec, Gathering
 from kestrel_lab.session.schedule import PackSwitch, switch_between, with_dropped
-from kestrel_lab.session.worker import Open, serve
+from kestrel_lab.session.worker import Open as OpenSource
+from kestrel_lab.session.worker import serve
 
 #: Spans in flight per worker: one being scanned, one waiting, so that memory stays flat and nobody starves.
 _WINDOW = 2
@@ -33,6 +34,7 @@ class _Flight:
     scans: bytes | None = None
     exhausted: Sequence[Exhausted] = ()
     alerts: list[Alert] = field(default_factory=list)
+    low: dict[str, int] = field(default_factory=dict)
     waiting: int = 0
 
 
@@ -41,16 +43,20 @@ class WorkersDriver:
 
     Args:
         span_rows: gather epochs up to so many rows before a worker gets them; the answers are the same, but later.
+        pack: that of the specification, if it is at hand.
 
     Raises (from any method):
         ProcessDiedError: if a worker died.
     """
 
     def __init__(
-        self, spec: EngineSpec, open_source: Open, workers: int, span_rows: int = 0, pack: Pack | None = None
+        self, spec: EngineSpec, open_source: OpenSource, workers: int, span_rows: int = 0, pack: Pack | None = None
     ) -> None:
         self._span = Gathering(span_rows)
         self._pack = pack or spec.pack()
+        self._pipes = Pipes(self._pack.rules)
+        self._end: End | None = None
+        self.open: list[Open] = []
         self.switches: list[PackSwitch] = []
         self.fuel: Counter[str] = Counter()
         self.evicted: Counter[str] = Counter()
@@ -98,12 +104,15 @@ class WorkersDriver:
             dropped += lost
             self.evicted.update(evicted)
         self.switches.append(with_dropped(switch_between(self._pack, pack, from_event_id), dropped))
-        self._pack = pack
+        self._pack, before = pack, self._pipes.dump()
+        self._pipes = Pipes(pack.rules)
+        self._pipes.load(before)
         return answers
 
     def finish(self, end: End) -> list[Answer]:
         """Wait for every answer, then for what the end resolves."""
         answers = self.flush()
+        self._end = end
         last = _Flight(-1, scans=b"", waiting=len(self._children))
         self._flights.append(last)
         self._fed = 1
@@ -111,6 +120,7 @@ class WorkersDriver:
             child.send(("finish", end))
         while self._flights:
             answers += self._advance(None)
+        self.open = sorted(self.open, key=lambda o: o.sort_key) + self._pipes.open()
         return answers
 
     def handles(self) -> Sequence[Any]:
@@ -141,8 +151,14 @@ class WorkersDriver:
         while self._fed and not self._flights[0].waiting:
             done = self._flights.popleft()
             self._fed -= 1
-            answers.append(Answer(done.number, sorted(done.alerts, key=lambda a: a.sort_key), done.exhausted))
+            answers.append(Answer(done.number, self._passed(done), done.exhausted))
         return answers
+
+    def _passed(self, done: _Flight) -> list[Alert]:
+        """Return what `head` and `tail` let pass: they count over all shards, so they are here."""
+        if done.number < 0 and self._end is not None:
+            return self._pipes.finish(done.alerts, self._end)
+        return self._pipes.take(done.alerts, done.low)
 
     def _take(self, message: tuple[Any, ...]) -> None:
         flight = next(f for f in self._flights if f.number == message[1])
@@ -155,6 +171,10 @@ class WorkersDriver:
             flight.waiting -= 1
             if message[0] == "end":
                 self.evicted.update(message[3])
+                self.open += message[4]
+            else:
+                for rule_id, low in message[3].items():
+                    flight.low[rule_id] = min(low, flight.low.get(rule_id, low))
 
     def _count(self, fuel: Mapping[str, int], evaluations: int) -> None:
         self.fuel.update(fuel)

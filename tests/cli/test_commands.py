@@ -78,7 +78,7 @@ def test_replay_as_ndjson_ends_in_a_summary(case: Path) -> None:
     assert connected["event_ids"] == [5]
     assert list(summary) == [
         "digest", "alerts", "events", "epochs", "skipped", "evaluations", "mode", "end", "fuel", "exhausted",
-        "evicted", "damage", "switches", "seconds",
+        "evicted", "open", "damage", "switches", "seconds",
     ]  # fmt: skip
     assert summary["alerts"] == 2
     assert set(summary["fuel"]) == {"connect-4444", "drop-and-run"}

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from kestrel_lab.engine import Engine, Limits, Matcher, Scanner
 from kestrel_lab.engine.keys import decode, encode, shard_of
-from kestrel_lab.engine.sequence import Machine
 from kestrel_lab.schema.types import EqlType
+from tests.engine.machines import Run
+from tests.engine.reference import Event, Items
 from tests.engine.support import found, pack_of, run
 from tests.support.epochs import INFO, source
 
@@ -80,11 +81,11 @@ def test_the_alert_is_that_of_its_last_event_and_shows_each() -> None:
     assert "destination.ip" not in alert.captures[0]
 
 
-def test_too_many_pending_sequences_evict_the_oldest_and_count() -> None:
-    paths = [f"/p{n}" for n in range(400)]
+def test_too_many_pending_sequences_evict_the_oldest_at_a_tick_and_count() -> None:
+    paths = [f"/p{n}" for n in range(399)]
     events = [file("creation", p, n) for n, p in enumerate(paths, 1)]
     events += [file("deletion", p, 1000 + n) for n, p in enumerate(paths)]
-    limits = Limits(pending=3)
+    limits = Limits(pending=3, tick=400)
     engine = Engine(pack_of({"r": PAIR}), INFO, "live", limits)
     alerts = [a for e in source(events, epoch_rows=100).epochs() for a in engine.process(e).alerts]
     kept: dict[int, list[str]] = {}
@@ -92,16 +93,8 @@ def test_too_many_pending_sequences_evict_the_oldest_and_count() -> None:
         kept.setdefault(shard_of(encode(path.encode(), EqlType.STRING)), []).append(path)
     survivors = {p.encode() for of_shard in kept.values() for p in of_shard[-3:]}
     assert {a.join_keys[0] for a in alerts} == survivors
-    assert engine.evicted == {"r": 400 - len(survivors)}
+    assert engine.evicted == {"r": 399 - len(survivors)}
     assert found(alerts) == found(run(pack_of({"r": PAIR}), source(events, epoch_rows=7), "deterministic", limits))
-
-
-def test_among_sequences_of_one_event_the_least_stage_and_key_goes_first() -> None:
-    machine = Machine(3, None, 2, 10**18)
-    machine.match(0, b"b", 1, 1, 0)
-    machine.match(0, b"a", 1, 1, 0)
-    machine.match(0, b"c", 2, 2, 0)
-    assert list(machine.pending) == [(0, b"b"), (0, b"c")]
 
 
 def test_without_maxspan_sequences_live_as_long_as_the_limits_say() -> None:
@@ -111,21 +104,26 @@ def test_without_maxspan_sequences_live_as_long_as_the_limits_say() -> None:
     engine = Engine(pack_of({"r": query}), INFO, "live", Limits(ttl_ns=SECOND))
     (epoch,) = source(events).stored
     assert [a.join_keys for a in engine.process(epoch).alerts] == [(b"/a",)]
-    assert engine.evicted == {"r": 1}
+    assert engine.evicted == {}
 
 
 def test_memory_of_a_machine_is_bounded() -> None:
-    machine, rng = Machine(2, 100, 50, 0), random.Random(1)
-    for event_id in range(1, 20_000):
-        machine.match(0, rng.randbytes(2), event_id, event_id, 0)
-    assert len(machine.pending) <= 50
-    assert len(machine._deadlines) < 1000
+    whole = Run(Items(((0, False), (1, False)), None, 10**6), Limits(pending=50, tick=256))
+    rng, ids = random.Random(1), 0
+    for _ in range(300):
+        whole.feed([Event(ids := ids + 1, ids, {0: (rng.randbytes(8),)}) for _ in range(500)])
+        (machine,) = whole.machines
+        assert machine.held <= 50 * 64 + 500
+    assert sum(whole.evicted()) > 100_000
+    assert machine.keys.held < 20_000
+    assert len(machine.keys) < 20_000
+    assert len(machine.slots[0].rows) < 20_000
 
 
 def test_evictions_do_not_depend_on_how_epochs_are_cut() -> None:
     rng = random.Random(3)
     events = [file(rng.choice(["creation", "deletion"]), f"/{rng.randrange(900)}", n * 40 * MS) for n in range(900)]
-    pack, limits = pack_of({"r": PAIR, "s": PAIR.replace(" with maxspan=1s", "")}), Limits(pending=2)
+    pack, limits = pack_of({"r": PAIR, "s": PAIR.replace(" with maxspan=1s", "")}), Limits(pending=2, tick=8)
 
     def outcome(rows: int) -> tuple[bytes, dict[str, int], object]:
         scanner, matcher = Scanner(pack, INFO, "live", limits), Matcher(pack, limits=limits)

@@ -49,7 +49,7 @@ def test_evictions_are_counted_the_same():
     crowd = source(
         [{"table": "file", "action": "creation", "pid": pid, "file.path": "/tmp/x"} for pid in range(1, 301)], 16
     )
-    tight = Limits(pending=1)
+    tight = Limits(pending=1, tick=16)
     one, two = replay(crowd, PACK, limits=tight), replay(crowd, PACK, limits=tight, workers=2)
     assert one.evicted["drop-and-run"] > 200
     assert one.evicted == two.evicted

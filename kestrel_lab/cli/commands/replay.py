@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -135,6 +136,7 @@ def summary(found: Replay, mode: Mode) -> dict[str, object]:
         "fuel": dict(found.fuel),
         "exhausted": [asdict(row) for row in found.exhausted],
         "evicted": dict(found.evicted),
+        "open": [result.to_json() for result in found.open],
         "damage": [asdict(row) for row in found.damage],
         "switches": [asdict(row) for row in found.switches],
         "seconds": round(found.seconds, 3),
@@ -157,6 +159,8 @@ def _show(found: Replay, mode: Mode, fmt: output.Format) -> None:
     output.note_stops(found.exhausted)
     for rule, count in found.evicted.items():
         output.note(f"{rule} gave up {units.count(count)} pending sequences for want of room")
+    for rule, count in Counter(result.rule_id for result in found.open).items():
+        output.note(f"{rule} has {units.count(count)} results open: the recording does not say how they end")
     rows = [(rule, units.count(fuel)) for rule, fuel in found.fuel.items()]
     for text in output.plain_lines(("rule", "fuel"), rows, ("fuel",)):
         output.note(text)

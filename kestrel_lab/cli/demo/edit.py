@@ -55,7 +55,7 @@ def edited_pack(files: Mapping[str, bytes], alerts: Iterable[Alert], folder: Pat
 
 
 def _program(alert: Alert) -> str | None:
-    name = alert.captures[0].get("process.name") if alert.captures else None
+    name = next((captured.get("process.name") for captured in alert.captures if captured), None)
     text = name.decode(errors="replace") if isinstance(name, bytes) else ""
     return text if text.isprintable() and text and not set(text) & {'"', "\\", "'"} else None
 
