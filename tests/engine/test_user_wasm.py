@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from bisect import bisect_left
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from wasmtime import wat2wasm
 from kestrel_lab.engine import Engine, Limits, columns, load_pack, pack_from_files
 from kestrel_lab.engine import limits as bounds
 from kestrel_lab.engine.reach import reach_of
+from kestrel_lab.engine.user.check import check_module
 from kestrel_lab.engine.user.columns import Column, _Items, place
 from kestrel_lab.engine.user.evaluate import _DATA_AT
 from kestrel_lab.engine.user.layout import Kind
@@ -301,3 +303,32 @@ def test_fields_of_a_module_are_told() -> None:
     assert reach_of(r.program).unavailable == ()
     [on_files] = pack_with({"m": EITHER}, events="file where true").rules
     assert reach_of(on_files.program).unavailable == ("process.exit_code",)
+
+
+def chain(length: int, values: int) -> str:
+    """Return a module whose functions call one another in a row, each with so many values alive meanwhile."""
+    functions = "".join(
+        f"(func $f{n} (param i64) (result i64) {'call $g ' * values} (call $f{n + 1} (local.get 0)) "
+        f"{'i64.add ' * values})"
+        for n in range(length)
+    )
+    rest = f"(func $g (result i64) (i64.load (i32.const 0))) {functions} (func $f{length} (param i64) (result i64) "
+    return module("(i64.ne (call $f0 (i64.const 5)) (i64.const 7))", rest=rest + "(local.get 0))")
+
+
+@pytest.mark.parametrize("values", [0, 10, 200, 900])
+def test_the_deepest_calls_there_may_be_fit_the_stack_of_either_mode(values: int) -> None:
+    def refused(length: int) -> bool:
+        try:
+            check_module(bytes(wat2wasm(chain(length, values))), "deep")
+        except RuleError:
+            return True
+        return False
+
+    length = bisect_left(range(1, 700 if values < 100 else 120), True, key=refused)
+    assert length > 5
+    for mode in MODES:
+        alerts, stopped, _ = seen(
+            pack_with({"deep": bytes(wat2wasm(chain(length, values)))}), source(random_events(1, 10)), mode
+        )
+        assert (len(alerts), stopped) == (10, [])
