@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import tomllib
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,7 @@ def test_the_starter_pack_says_what_an_analyst_needs() -> None:
     files = [path for path in sorted(resource("rules").rglob("*.toml")) if not path.name.endswith(".test.toml")]
     assert len(files) >= 32
     tactics: set[str] = set()
+    languages: Counter[str] = Counter()
     for path in files:
         rule = tomllib.loads(path.read_text())["rule"]
         assert rule["rule_id"] == path.stem.replace("_", "-")
@@ -74,6 +76,10 @@ def test_the_starter_pack_says_what_an_analyst_needs() -> None:
         assert rule["captures"], path
         assert len(rule["description"]) > 80, path
         assert rule["risk_score"] == {"low": 21, "medium": 47, "high": 73, "critical": 99}[rule["severity"]]
+        languages[rule["language"]] += 1
         tactics |= {threat["tactic"]["name"] for threat in rule["threat"]}
         assert all(threat["technique"] for threat in rule["threat"])
     assert tactics == TACTICS
+    assert languages["eql"] >= 30
+    assert languages["lua"] >= 3
+    assert languages["wasm"] >= 1

@@ -8,6 +8,7 @@ import pytest
 
 from kestrel_lab.schema.errors import RuleError
 from kestrel_lab.session.ruletest import RuleTest, test_rules
+from tests.engine.support import MODES
 
 run_tests = test_rules
 
@@ -248,6 +249,21 @@ def test_tests_without_a_rule_are_refused(tmp_path: Path) -> None:
     (tmp_path / "gone.test.toml").write_text(GOOD)
     with pytest.raises(RuleError, match=r"the tests of no rule"):
         outcome(tmp_path, EVENT, GOOD)
+
+
+def test_a_rule_that_fails_at_an_event_fails_its_quiet_case(tmp_path: Path) -> None:
+    code = """category = "process"
+function match(event)
+  while event.event.action == "fork" do end
+  return event.process.name == "nc"
+end"""
+    found = outcome(tmp_path, code, GOOD, language="lua")
+    assert messages(found) == [
+        f"quiet 'it forks': raised an error (fuel or a trap), not nothing ({mode})" for mode in MODES
+    ]
+    assert outcome(tmp_path, code.replace('while event.event.action == "fork" do end',
+                                          'if event.event.action == "fork" then return false end'), GOOD,
+                   language="lua").mutants is None  # fmt: skip
 
 
 def test_a_rule_in_another_language_is_not_run(tmp_path: Path) -> None:

@@ -19,7 +19,8 @@ from kestrel_lab.session.ruletest.world import World
 
 MODES: tuple[Mode, ...] = ("live", "deterministic")
 
-#: What a rule raised in a case: for each alert the events it names, counted from 1, sorted.
+#: What a rule raised in a case: for each alert the events it names, counted from 1, sorted. An empty one stands for an
+#: event at which it ran out of fuel or trapped.
 _Raised: TypeAlias = tuple[tuple[int, ...], ...]
 
 
@@ -150,7 +151,8 @@ def _failed(case: Case, raised: _Raised, mode: Mode) -> RuleError:
 
 
 def _said(alerts: _Raised) -> str:
-    return " and ".join("[" + ", ".join(map(str, events)) + "]" for events in alerts) or "nothing"
+    texts = ("[" + ", ".join(map(str, events)) + "]" if events else "an error (fuel or a trap)" for events in alerts)
+    return " and ".join(texts) or "nothing"
 
 
 def _raised(rules: Sequence[Rule], world: World, mode: Mode) -> list[list[_Raised]]:
@@ -160,10 +162,11 @@ def _raised(rules: Sequence[Rule], world: World, mode: Mode) -> list[list[_Raise
     out = []
     for epochs in world.cases:
         engine.restore(empty)
-        alerts = [alert for epoch in epochs for alert in engine.process(epoch).alerts]
-        alerts += engine.finish("sealed")
+        results = [engine.process(epoch) for epoch in epochs]
         by_rule: dict[str, list[tuple[int, ...]]] = {rule.id: [] for rule in rules}
-        for alert in alerts:
+        for stopped in (row for result in results for row in result.exhausted):
+            by_rule[stopped.rule_id].append(())
+        for alert in [*(alert for result in results for alert in result.alerts), *engine.finish("sealed")]:
             ids = tuple(i - epochs[0].first_event_id + 1 for i in alert.event_ids if i is not None)
             by_rule[alert.rule_id].append(ids)
         out.append([tuple(sorted(by_rule[rule.id])) for rule in rules])
