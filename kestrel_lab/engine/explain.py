@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from kestrel_lab.engine.limits import Limits
+from kestrel_lab.engine.lua.rule import LuaRuleModule
 from kestrel_lab.engine.plan import plan_tables
 from kestrel_lab.engine.rule import Rule
 from kestrel_lab.eql import show
@@ -40,7 +41,7 @@ class RuleExplanation:
 
     Attributes:
         syntax, types, rewrites, program: syntax tree, typed tree, what was done to it and where, intermediate form.
-        code: what it runs as: WebAssembly text.
+        code: what it runs as: WebAssembly text, and the rewritten Lua of a rule in Lua. A user's module is not shown.
         worst_fuel, fuel_limit: the most fuel an epoch can cost, and what it may.
     """
 
@@ -90,7 +91,7 @@ def explain_rule(rule: Rule, schema: Schema, limits: Limits) -> RuleExplanation:
         program=tuple(show.show_program(program)),
         stages=stages,
         fields=tuple(sorted(program.fields)),
-        code=module.wat,
+        code=module.wat + (rule.user.script.source if isinstance(rule.user, LuaRuleModule) else ""),
         worst_fuel=limits.worst(sum(module.cost_per_row), sum(module.cost_per_call)),
         fuel_limit=limits.fuel,
     )

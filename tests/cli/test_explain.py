@@ -47,6 +47,16 @@ def test_it_is_one_object_for_programs(tmp_path: Path) -> None:
     assert found["stages"][0]["index"] == {"network": None}
 
 
+def test_a_rule_in_lua_shows_the_code_that_counts_fuel(tmp_path: Path) -> None:
+    path = tmp_path / "a.toml"
+    code = 'category = "process"\nfunction match(event) return event.process.name == "sh" end'
+    path.write_text(rule("a", code).replace('language = "eql"\ntype = "eql"', 'language = "lua"'))
+    shown = run("rules", "explain", path).stdout
+    assert "\n== query\ncategory" in shown
+    assert "== syntax" not in shown
+    assert "K.field" in shown
+
+
 def test_an_event_is_explained_by_the_pack_that_ran_live(case: Path) -> None:
     shown = run("rules", "explain", "connect-4444", "--recording", case, "--event", "6").stdout
     assert shown == (
