@@ -77,7 +77,7 @@ def explain_rule(rule: Rule, schema: Schema, limits: Limits) -> RuleExplanation:
             title=show.stage_title(program, stage),
             actions=tuple(f"{a.table}/{a.name}" for a in schema.actions if a.code in stage.actions),
             index=keys.get(number, {}),
-            fields=_fields(stage),
+            fields=_fields(stage) if rule.user is None else tuple(sorted(program.fields)),
             fuel_per_row=module.cost_per_row[number],
             fuel_per_call=module.cost_per_call[number],
         )

@@ -36,8 +36,8 @@ class Limits:
 
     Attributes:
         fuel: WebAssembly fuel per (rule, epoch). EQL rules that could need more are refused at load.
-        user_fuel, user_fuel_per_row: fuel per (rule, epoch) of a user's module, and more for each row it is asked
-            about: so that one that never ends costs little where little happens.
+        user_fuel, user_fuel_per_row: fuel per (rule, epoch) of a user's module or Lua rule, and more for each row it is
+            asked about: so that one that never ends costs little where little happens.
         pending: pending sequences (or keys of samples) per (rule, shard); beyond it the oldest are evicted and counted.
         pending_per_key: pending sequences per key; there is at most one per stage, so longer sequences are refused, and
             of those that wait for time to pass the oldest are evicted.

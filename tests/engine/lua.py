@@ -31,6 +31,14 @@ class Outcome:
     error: str = ""
 
 
+def lua_file(rule_id: str, code: str, extra: str = "") -> bytes:
+    """Return the file of a Lua rule."""
+    return (
+        f'[rule]\nrule_id = "{rule_id}"\nname = "Rule {rule_id}"\nseverity = "low"\nlanguage = "lua"\n{extra}\n'
+        f"query = '''\n{code}\n'''\n"
+    ).encode()
+
+
 def rule(body: str, *, before: str = "") -> str:
     """Return the code of a rule whose match has this body."""
     return f'category = "any"\n{before}\nfunction match(event)\n{body}\nend\n'

@@ -11,10 +11,13 @@ from typing import Any
 import pytest
 
 from kestrel_lab.engine import Engine, Limits, Pack, check_pack, columns, pack_from_files
+from kestrel_lab.engine.explain import explain_rule
 from kestrel_lab.engine.lua.limits import DEPTH, LOAD_FUEL, MEMORY, TEXT
 from kestrel_lab.eql.lua.limits import MAX_BYTES, MAX_DEPTH, MAX_ENTRIES
 from kestrel_lab.schema.alert import Alert, Exhausted, Mode
 from kestrel_lab.schema.errors import RuleError
+from kestrel_lab.schema.schema import BUILTIN
+from tests.engine.lua import lua_file
 from tests.engine.support import MODES, QUERIES, found, random_events, toml
 from tests.engine.test_lua_hostile import FOREVER
 from tests.support.epochs import INFO, source
@@ -70,16 +73,8 @@ end""",
 }
 
 
-def lua(rule_id: str, code: str, extra: str = "") -> bytes:
-    """Return the file of a Lua rule."""
-    return (
-        f'[rule]\nrule_id = "{rule_id}"\nname = "Rule {rule_id}"\nseverity = "low"\nlanguage = "lua"\n{extra}\n'
-        f"query = '''\n{code}\n'''\n"
-    ).encode()
-
-
 def pack_of(lua_rules: Mapping[str, str], queries: Mapping[str, str] = {}) -> Pack:
-    files = {f"{name}.toml": lua(name, code) for name, code in lua_rules.items()}
+    files = {f"{name}.toml": lua_file(name, code) for name, code in lua_rules.items()}
     return pack_from_files(files | {f"{name}.toml": toml(name, query) for name, query in queries.items()})
 
 
@@ -203,14 +198,14 @@ def test_a_rule_that_fails_on_one_event_loses_that_epoch() -> None:
 )
 def test_a_rule_that_is_wrong_says_where(code: str, place: str, words: str) -> None:
     with pytest.raises(RuleError, match=words) as caught:
-        pack_from_files({"r.toml": lua("r", code)})
+        pack_from_files({"r.toml": lua_file("r", code)})
     assert caught.value.where.startswith(f"r.toml:{place}")
 
 
 def test_rules_check_lists_them(tmp_path: Path) -> None:
-    (tmp_path / "a.toml").write_bytes(lua("a", PAIRS["args"][1]))
+    (tmp_path / "a.toml").write_bytes(lua_file("a", PAIRS["args"][1]))
     (tmp_path / "b.toml").write_bytes(
-        lua("b", 'category = "network"\nfunction match(event) return event.file.path end')
+        lua_file("b", 'category = "network"\nfunction match(event) return event.file.path end')
     )
     a, b = check_pack([tmp_path])
     assert (a.language, a.ok, a.fields) == ("lua", True, ("process.args", "process.parent.args"))
@@ -244,3 +239,10 @@ def test_the_documented_limits_are_those_that_hold() -> None:
     assert f"| a text that it makes | {TEXT >> 20} MiB |" in text
     assert f"| what one event makes it take | {MEMORY >> 20} MiB |" in text
     assert f"| calls in one another | {DEPTH} |" in text
+
+
+def test_explain_shows_the_text_that_runs() -> None:
+    (rule,) = pack_of({"r": PAIRS["args"][1]}).rules
+    found = explain_rule(rule, BUILTIN, Limits())
+    assert "fuel = fuel - " in found.code
+    assert found.stages[0].fields == ("process.args", "process.parent.args")
