@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from kestrel_lab.engine import load_pack
 from kestrel_lab.schema.errors import ExitCode
 from kestrel_lab.schema.resources import resource
 from tests.cli.support import objects, run, write_rules
@@ -83,3 +84,12 @@ def test_the_starter_pack_says_what_an_analyst_needs() -> None:
     assert languages["eql"] >= 30
     assert languages["lua"] >= 3
     assert languages["wasm"] >= 1
+
+
+def test_the_starter_pack_has_every_shape_of_sequence() -> None:
+    programs = [rule.program for rule in load_pack([resource("rules")]).rules if rule.program.kind == "sequence"]
+    assert len(programs) >= 8
+    assert any(program.until for program in programs)
+    assert any(stage.missing for program in programs for stage in program.stages)
+    assert any(len(program.distinct_stages) < len(program.all_stages) for program in programs)
+    assert any("file.path" in stage.by for program in programs for stage in program.stages)

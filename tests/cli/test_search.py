@@ -44,6 +44,26 @@ def test_a_sequence_prints_its_events_together(case: Path) -> None:
     assert "exec" in second
 
 
+def test_a_missing_event_is_a_dash_or_null(case: Path) -> None:
+    query = """sequence by process.pid with maxspan=1h
+      [process where event.action == "exec"]
+      ![file where event.action == "rename"]
+      [process where event.action == "end"]"""
+    (found,) = objects(run("search", case, query, "--format", "ndjson"))
+    assert found["event_ids"] == [4, None, 7]
+    assert [event and event["event.sequence"] for event in found["events"]] == [4, None, 7]
+    assert run("search", case, query).stdout.splitlines()[2].strip() == "-"
+
+
+def test_pipes_and_samples(case: Path) -> None:
+    for pipe, ids in (("tail 2", [7, 8]), ("head 2", [1, 2])):
+        result = run("search", case, f"any where true | {pipe}", "--format", "ndjson")
+        assert [event["event.sequence"] for event in objects(result)] == ids
+    sample = "sample by process.pid [file where true] [network where true]"
+    (found,) = objects(run("search", case, sample, "--format", "ndjson"))
+    assert [event["event.category"] for event in found["events"]] == [["file"], ["network"]]
+
+
 def test_nothing_found_is_no_error(case: Path) -> None:
     result = run("search", case, 'process where process.name == "absent"')
     assert (result.exit_code, result.stdout, result.stderr) == (ExitCode.OK, "", "0 found\n")
