@@ -8,13 +8,14 @@ one byte a class in the column memory.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
 
 import numpy as np
 import numpy.typing as npt
 
+from kestrel_lab.engine.listmatch import JoinedMatcher, ListMatcher, Sketch
 from kestrel_lab.engine.plan import TestKey, key_of_test
 from kestrel_lab.engine.textmatch import Matcher
+from kestrel_lab.engine.vectors import Vectors
 from kestrel_lab.eql import TextTest
 from kestrel_lab.schema.access import Coded, Dictionary, Text, lookup
 from kestrel_lab.schema.epoch import Array
@@ -32,34 +33,43 @@ class TooManyClassesError(Exception):
 class Classes:
     """Classes of one dictionary key over the segments of a source."""
 
-    def __init__(self, tests: Sequence[TextTest], lut: npt.NDArray[np.uint8]) -> None:
-        """Take the tests and where their tables go (tests x capacity bytes, written here alone)."""
+    def __init__(self, tests: Sequence[TextTest], lut: npt.NDArray[np.uint8], *, joined: bool = False) -> None:
+        """Take the tests and where their tables go (tests x capacity bytes, written here alone).
+
+        `joined`: the values are lists joined to one string.
+        """
+        self._tests = tests
         self._matcher = Matcher(tests)
+        self._of_lists: ListMatcher | None = None
+        self._of_joined = JoinedMatcher(tests) if joined else None
+        self._width = len(tests)
         self._numbers = {key_of_test(test): number for number, test in enumerate(tests)}
         self._generation = 0
         self._lut = lut
         self._segment = -1
         self._codes: npt.NDArray[np.uint32] = np.zeros(1, np.uint32)
-        self._seen: dict[Text, int] = {}
         self._forget()
 
     def _forget(self) -> None:
         self._generation += 1
-        self._vectors: dict[bytes, int] = {}
-        self._bits = np.zeros((64, len(self._lut)), np.bool_)
-        self._count = 0
+        # present, then for each test whether it passes, and whether it may: the missing value is number 0
+        self._vectors = Vectors(1 + 2 * self._width)
         self._tabled = 0
-        self._number(np.zeros((1, len(self._lut) + 1), np.bool_))
 
     @property
     def bits(self) -> npt.NDArray[np.bool_]:
         """Classes x tests, so far."""
-        return self._bits[: self._count]
+        return self._vectors.bits[:, 1 : 1 + self._width]
+
+    @property
+    def doubtful(self) -> npt.NDArray[np.bool_]:
+        """For each test, whether it must be asked for to be decided."""
+        return self._matcher.doubtful if self._of_joined is None else self._of_joined.doubtful
 
     @property
     def version(self) -> tuple[int, int]:
         """(Generation, number of classes): within a generation, classes are only added."""
-        return self._generation, self._count
+        return self._generation, len(self._vectors)
 
     def number_of(self, key: TestKey) -> int:
         """Return the column of `bits` of a test."""
@@ -67,18 +77,25 @@ class Classes:
 
     def enter(self, segment: int) -> None:
         """Begin an epoch of a segment; codes mean something else in each. Classes of before are void afterwards."""
-        crowded = self._count * (1 + len(self._lut)) > _MAX_BITS
+        crowded = len(self._vectors) * (1 + 2 * self._width) > _MAX_BITS
         if segment == self._segment and not crowded:
             return
-        if crowded or self._count > self._lut.shape[1]:
+        if crowded or len(self._vectors) > self._lut.shape[1]:
             self._forget()
         self._segment = segment
         self._codes = np.full(1024, _UNKNOWN, np.uint32)
         self._codes[0] = 0
-        self._seen = {}
+        for matcher in (self._of_lists, self._of_joined):
+            if matcher is not None:
+                matcher.enter()
 
-    def of(self, coded: Coded) -> npt.NDArray[np.uint32]:
-        """Return the class of each code of a column."""
+    def of(self, coded: Coded, tests: Sequence[int] = ()) -> npt.NDArray[np.uint32]:
+        """Return the class of each code of a column.
+
+        Args:
+            tests: doubtful tests, by their column of `bits`, to decide for these codes: for codes that nobody asked
+                about, their bits mean nothing. What a code's class is may change by that.
+        """
         if not len(coded.codes):
             return np.zeros(0, np.uint32)
         self._reserve(int(coded.codes.max()) + 1)
@@ -87,7 +104,26 @@ class Classes:
         if new.any():
             self._learn(np.unique(coded.codes[new]), coded.dictionary)
             found = self._codes[coded.codes]
+        if tests and self._decide(coded, found, tests):
+            found = self._codes[coded.codes]
         return found
+
+    def _decide(self, coded: Coded, found: npt.NDArray[np.uint32], tests: Sequence[int]) -> bool:
+        """Decide tests for codes; return whether any class has changed."""
+        changed = False
+        for test in tests:
+            is_open = self._vectors.bits[:, 1 + self._width + test]
+            if not is_open.any():
+                continue
+            which = is_open[found]
+            if which.any():
+                codes = np.unique(coded.codes[which])
+                vectors = self._vectors.bits[self._codes[codes]]
+                vectors[:, 1 + test] = self._look(test, lookup(coded.dictionary, codes.tolist()))
+                vectors[:, 1 + self._width + test] = False
+                self._codes[codes] = self._vectors.number(vectors)
+                found, changed = self._codes[coded.codes], True
+        return changed
 
     def place(self, columns: Sequence[npt.NDArray[np.uint32]]) -> list[npt.NDArray[np.uint32]]:
         """Return the columns with class numbers that the tables in memory stand for until the next call.
@@ -96,9 +132,10 @@ class Classes:
             TooManyClassesError: if the columns together hold more classes than the tables.
         """
         capacity = self._lut.shape[1]
-        if self._count <= capacity:
-            self._table(np.arange(self._tabled, self._count), self._tabled)
-            self._tabled = self._count
+        count = len(self._vectors)
+        if count <= capacity:
+            self._table(np.arange(self._tabled, count), self._tabled)
+            self._tabled = count
             return list(columns)
         distinct, inverse = np.unique(np.concatenate([np.zeros(1, np.uint32), *columns]), return_inverse=True)
         if len(distinct) > capacity:
@@ -109,7 +146,7 @@ class Classes:
 
     def _table(self, classes: Array, at: int) -> None:
         if len(classes):
-            self._lut[:, at : at + len(classes)] = self._bits[classes].T
+            self._lut[:, at : at + len(classes)] = self.bits[classes].T
 
     def _reserve(self, size: int) -> None:
         if size > len(self._codes):
@@ -117,38 +154,28 @@ class Classes:
             grown[: len(self._codes)] = self._codes
             self._codes = grown
 
+    def _look(self, test: int, values: Sequence[Text]) -> npt.NDArray[np.bool_]:
+        if self._of_joined is None:
+            return self._matcher.decide(test, values)
+        return self._matcher.alone(test).bits(values)[:, 0]
+
     def _learn(self, codes: Array, dictionary: Dictionary) -> None:
-        if dictionary.alike is None:
-            self._codes[codes] = self._classify(lookup(dictionary, codes.tolist()))
-            return
-        distinct, inverse = np.unique(dictionary.alike(codes), return_inverse=True)
-        values = lookup(dictionary, distinct.tolist())
-        new = list(dict.fromkeys(v for v in values if v not in self._seen))
-        self._seen.update(zip(new, self._classify(new).tolist(), strict=True))
-        self._codes[codes] = np.array([self._seen[v] for v in values], np.uint32)[inverse]
+        passed, maybe, present = self._sketch(codes, dictionary)
+        self._codes[codes] = self._vectors.number(np.column_stack([present, passed, maybe]))
 
-    def _classify(self, values: Sequence[Text]) -> npt.NDArray[np.uint32]:
-        present = np.array([v is not None for v in values], np.bool_)
-        bits = self._matcher.bits(cast("Sequence[bytes | tuple[bytes, ...] | None]", values))
-        return self._number(np.column_stack([present, bits & present[:, None]]))
+    def _sketch(self, codes: Array, dictionary: Dictionary) -> Sketch:
+        lists = dictionary.lists
+        if lists is None:
+            return self._sketch_values(lookup(dictionary, codes.tolist()))
+        if self._of_joined is not None:
+            return self._of_joined.sketch(codes, lists)
+        self._of_lists = self._of_lists or ListMatcher(self._tests)
+        return self._of_lists.sketch(codes, lists)
 
-    def _number(self, vectors: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint32]:
-        """Return the class of each vector (present, then a bit a test), giving new ones the next numbers."""
-        packed = np.packbits(vectors, axis=1)
-        _, first, inverse = np.unique(packed.view(f"V{packed.shape[1]}")[:, 0], return_index=True, return_inverse=True)
-        out = np.zeros(len(first), np.uint32)
-        for i in np.argsort(first).tolist():
-            row = int(first[i])
-            key = packed[row].tobytes()
-            found = self._vectors.get(key)
-            if found is None:
-                found = self._vectors[key] = self._count
-                self._append(vectors[row, 1:])
-            out[i] = found
-        return out[inverse]
-
-    def _append(self, bits: npt.NDArray[np.bool_]) -> None:
-        if self._count == len(self._bits):
-            self._bits = np.concatenate([self._bits, np.zeros_like(self._bits)])
-        self._bits[self._count] = bits
-        self._count += 1
+    def _sketch_values(self, values: Sequence[Text]) -> Sketch:
+        present = np.fromiter((v is not None for v in values), np.bool_, len(values))
+        if any(isinstance(v, tuple) for v in values):
+            passed = self._matcher.bits(values)
+            return Sketch(passed, np.zeros_like(passed), present)
+        passed, maybe = self._matcher.sketch([v if isinstance(v, bytes) else b"" for v in values])
+        return Sketch(passed & present[:, None], maybe & present[:, None], present)

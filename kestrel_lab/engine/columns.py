@@ -7,22 +7,21 @@ fixed number, so that the fuel of a rule does not depend on the other rules of t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from itertools import groupby
 
 import numpy as np
 import numpy.typing as npt
 
 from kestrel_lab.engine.classes import Classes
 from kestrel_lab.engine.computed import ComputedColumn
-from kestrel_lab.engine.plan import TablePlan, TestKey, key_of_test, tests_by_dictionary
+from kestrel_lab.engine.plan import StagePlan, TablePlan, TestKey, key_of_test, tests_by_dictionary
 from kestrel_lab.engine.rule import Rule
-from kestrel_lab.engine.wasm.values import Memory, store_column, store_numbers
+from kestrel_lab.engine.wasm.values import Memory, scatter_column, scatter_numbers, store_column
+from kestrel_lab.engine.window import Window, union
 from kestrel_lab.eql import Slot, TextTest
 from kestrel_lab.eql.leaftests import ScalarTest
 from kestrel_lab.schema.abi import ROW_BYTES, SLOT_BYTES, SlotKind
-from kestrel_lab.schema.access import Coded, Numbers, resolve
-from kestrel_lab.schema.epoch import Array, Epoch, SourceInfo
+from kestrel_lab.schema.access import Numbers
+from kestrel_lab.schema.epoch import Array
 from kestrel_lab.schema.errors import LimitError
 from kestrel_lab.schema.schema import Schema
 
@@ -31,29 +30,6 @@ _MAX_CAPACITY = 65_536
 _MIN_CAPACITY = 1_024
 _RESERVED = 64  # so that no pointer is 0
 _WIDEST = 8  # bytes of the widest element
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """A run of rows of one table of an epoch, `start` to `stop`; `actions` are their action codes."""
-
-    info: SourceInfo
-    epoch: Epoch
-    table: str
-    start: int
-    stop: int
-    actions: Array
-
-    def resolve(self, field: str, rows: Array) -> Coded | Numbers:
-        """Return a field of some of the rows, counted from `start`."""
-        return resolve(self.info, self.epoch, self.table, field, rows + self.start)
-
-    def coded(self, field: str, rows: Array) -> Coded:
-        """Return a string, IP or array field of some of the rows, counted from `start`."""
-        found = self.resolve(field, rows)
-        if not isinstance(found, Coded):
-            raise TypeError(f"{field} is a number")
-        return found
 
 
 class ColumnMemory:
@@ -85,6 +61,10 @@ class ColumnMemory:
         for plan in plans.values():
             for rule in dict.fromkeys(stage.rule for stage in plan.stages):
                 self._write_frame(plan, rule, rules[rule].module.slots)
+        #: for a stage, what it asks of fields that is not known without a closer look
+        self._asks = {
+            stage: asks for plan in plans.values() for stage in plan.stages if (asks := self._ask(plan, stage))
+        }
 
     def frame(self, table: str, rule: int) -> int:
         """Return where the frame of a rule on a table is."""
@@ -103,33 +83,49 @@ class ColumnMemory:
         end = self.out_at + count * ROW_BYTES
         return self._memory[self.out_at : end].view("<u4").astype(np.uint32)
 
-    def fill(self, plan: TablePlan, window: Window, rows: Array, wanted: set[Slot]) -> None:
-        """Write the wanted columns of some rows of a window; their positions count from 0.
+    def fill(self, plan: TablePlan, window: Window, candidates: Sequence[tuple[StagePlan, Array]]) -> None:
+        """Write the columns that stages read of a window, at the rows they look at; a row's position is its number.
 
         Raises:
             TooManyClassesError: if the rows hold more classes of strings than the tables; fewer rows may fit.
         """
-        strings: list[tuple[str, int, npt.NDArray[np.uint32]]] = []
+        wanted: dict[Slot, list[Array]] = {}
+        for stage, rows in candidates:
+            for slot in stage.columns:
+                wanted.setdefault(slot, []).append(rows)
+            for field, classes, tests in self._asks.get(stage, ()):
+                classes.of(window.coded(field, rows), tests)
+        strings: dict[str, list[tuple[int, Array, npt.NDArray[np.uint32]]]] = {}
         for number, slot in enumerate(plan.columns):
             if slot not in wanted:
                 continue
             at = self._arena + number * self._column_bytes
-            found = window.resolve(slot.field, rows) if slot.computed is None else self._computed(slot, window, rows)
-            if isinstance(found, Coded):
+            rows = union(wanted[slot], len(window))
+            if slot.kind is SlotKind.CLASS:
                 key = self._schema.dictionary_key(plan.table, slot.field)
-                strings.append((key, at, self.classes[key].of(found)))
+                strings.setdefault(key, []).append((at, rows, self.classes[key].of(window.coded(slot.field, rows))))
             else:
-                store_numbers(self._memory, at, at + self._data_bytes, slot.kind, found)
-        strings.sort(key=lambda s: s[:2])
-        for key, group in groupby(strings, key=lambda s: s[0]):
-            members = list(group)
-            placed = self.classes[key].place([classes for _, _, classes in members])
-            for (_, at, _), column in zip(members, placed, strict=True):
-                store_column(self._memory, at, SlotKind.CLASS, column)
+                found = self._numbers(slot, window, rows)
+                scatter_numbers(self._memory, at, at + self._data_bytes, slot.kind, rows, found)
+        for key, members in strings.items():
+            placed = self.classes[key].place([found for _, _, found in members])
+            for (at, rows, _), column in zip(members, placed, strict=True):
+                scatter_column(self._memory, at, SlotKind.CLASS, rows, column)
 
-    def _computed(self, slot: Slot, window: Window, rows: Array) -> Numbers:
+    def _ask(self, plan: TablePlan, stage: StagePlan) -> list[tuple[str, Classes, tuple[int, ...]]]:
+        out = []
+        for slot, tests in stage.columns.items():
+            if tests:
+                classes = self.classes_of(plan.table, slot.field)
+                numbers = (classes.number_of(key_of_test(test)) for test in tests)
+                doubtful = tuple(number for number in numbers if classes.doubtful[number])
+                if doubtful:
+                    out.append((slot.field, classes, doubtful))
+        return out
+
+    def _numbers(self, slot: Slot, window: Window, rows: Array) -> Numbers:
         if slot.computed is None:
-            raise TypeError(f"{slot.field} is not computed")
+            return window.numbers(slot.field, rows)
         found = self._computations.get(slot.computed)
         if found is None:
             found = self._computations[slot.computed] = ComputedColumn(slot.computed)
@@ -153,7 +149,7 @@ class ColumnMemory:
         for key, of_key in tests.items():
             at = self._reserve(len(of_key) * capacity)
             table = self._memory[at : at + len(of_key) * capacity].reshape(len(of_key), capacity)
-            self.classes[key] = Classes(of_key, table)
+            self.classes[key] = Classes(of_key, table, joined=key.endswith("|join"))
             for number, test in enumerate(of_key):
                 self._tests[key, key_of_test(test)] = at + number * capacity
 

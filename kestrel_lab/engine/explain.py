@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from kestrel_lab.engine.gates import Clause
 from kestrel_lab.engine.limits import Limits
 from kestrel_lab.engine.lua.rule import LuaRuleModule
 from kestrel_lab.engine.plan import plan_tables
@@ -21,7 +22,7 @@ class StageFacts:
     Attributes:
         title: its category and join key in words.
         actions: events it looks at, as `table/action`.
-        index: by table, the test that the index finds its rows by; None where it sees every row of its actions.
+        index: by table, the tests that the index finds its rows by; None where it sees every row of its actions.
         fields: those it reads, its join key included.
         fuel_per_row, fuel_per_call: the most that a row, and a call beside its rows, can use.
     """
@@ -69,8 +70,7 @@ def explain_rule(rule: Rule, schema: Schema, limits: Limits) -> RuleExplanation:
     keys: dict[int, dict[str, str | None]] = {}
     for table, plan in plans.items():
         for stage in plan.stages:
-            key = None if stage.key is None else show.show_test(stage.key.field, stage.key)
-            keys.setdefault(stage.number, {})[table] = key
+            keys.setdefault(stage.number, {})[table] = " and ".join(map(_clause, stage.gates)) or None
     stages = tuple(
         StageFacts(
             number=number,
@@ -95,6 +95,11 @@ def explain_rule(rule: Rule, schema: Schema, limits: Limits) -> RuleExplanation:
         worst_fuel=limits.worst(sum(module.cost_per_row), sum(module.cost_per_call)),
         fuel_limit=limits.fuel,
     )
+
+
+def _clause(clause: Clause) -> str:
+    text = " or ".join(show.show_test(test.field, test) for test in clause)
+    return f"({text})" if len(clause) > 1 else text
 
 
 def _fields(stage: Stage) -> tuple[str, ...]:

@@ -42,7 +42,9 @@ def checker(pattern: bytes) -> Check:
 
 
 def literal_checker(op: TextOp, literal: bytes) -> Check:
-    """Return a function for `prefix`, `suffix` or `contains` of a literal; case counts."""
+    """Return a function for `equal`, `prefix`, `suffix` or `contains` of a literal; case counts."""
+    if op == "equal":
+        return literal.__eq__
     if op == "prefix":
         return lambda value: value.startswith(literal)
     if op == "suffix":

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from kestrel_lab.engine.captures import captured_fields
-from kestrel_lab.engine.glob import key_of
+from kestrel_lab.engine.gates import Clause, clauses_of
 from kestrel_lab.engine.rule import Rule
 from kestrel_lab.eql import Slot, Stage, TextTest
-from kestrel_lab.eql.ir import leaves
+from kestrel_lab.eql.ir import TextLeaf, leaves
 from kestrel_lab.eql.leaftests import ScalarTest
 from kestrel_lab.eql.slots import slots_of_leaf
 from kestrel_lab.schema.abi import SlotKind
 from kestrel_lab.schema.schema import Schema
-from kestrel_lab.schema.types import Constant
 
 #: A text test apart from its field: fields that share a dictionary share their tests.
 TestKey = tuple[str, bool, tuple[bytes, ...], ScalarTest | None]
@@ -35,8 +34,8 @@ class StagePlan:
     Attributes:
         rule: position of the rule in the pack; `number`: of the stage in its module.
         actions: for each action code, whether the stage looks at it here.
-        key: the test that the index finds its rows by; None if it has to see every row of its actions.
-        columns: column slots it reads.
+        gates: the index finds its rows by them: they pass a test of each.
+        columns: column slots it reads, each with the text tests it puts to it.
         by: fields of the join key (None: null for every event), each with whether null joins null.
     """
 
@@ -44,8 +43,8 @@ class StagePlan:
     rule_id: str
     number: int
     actions: npt.NDArray[np.bool_]
-    key: TextTest | None
-    columns: tuple[Slot, ...]
+    gates: tuple[Clause, ...]
+    columns: Mapping[Slot, tuple[TextTest, ...]]
     by: tuple[tuple[str | None, bool], ...]
     captures: tuple[str, ...]
 
@@ -96,27 +95,21 @@ def _stage_plan(
 ) -> StagePlan:
     actions = np.zeros(256, np.bool_)
     actions[sorted(stage.actions & codes)] = True
-    slots = (slot for leaf in leaves(stage.expr) for slot in slots_of_leaf(leaf, schema.fields))
+    columns: dict[Slot, tuple[TextTest, ...]] = {}
+    for leaf in leaves(stage.expr):
+        for slot in slots_of_leaf(leaf, schema.fields):
+            if slot.kind is SlotKind.TEST:
+                continue
+            tests = (leaf.test,) if isinstance(leaf, TextLeaf) else ()
+            columns[slot] = tuple(dict.fromkeys((*columns.get(slot, ()), *tests)))
     optional = stage.by_optional or (False,) * len(stage.by)
     return StagePlan(
         rule=position,
         rule_id=rule.id,
         number=number,
         actions=actions,
-        key=_index_key(stage.required, schema),
-        columns=tuple(dict.fromkeys(s for s in slots if s.kind is not SlotKind.TEST)),
+        gates=clauses_of(stage.expr, schema.fields),
+        columns=columns,
         by=tuple(zip(stage.by, optional, strict=True)),
         captures=() if stage is rule.program.until else captured_fields(rule.captures, table, schema),
     )
-
-
-def _index_key(required: Sequence[TextTest], schema: Schema) -> TextTest | None:
-    """Return the required test that few rows should pass: a long literal is rarer than a short one."""
-    useful = [t for t in required if not isinstance(schema.fields[t.field].source, Constant)]
-    return max(useful, key=_literal_bytes, default=None)
-
-
-def _literal_bytes(test: TextTest) -> int:
-    if test.op in ("equal", "address"):
-        return min(map(len, test.patterns))
-    return min(len(key_of(p)) for p in test.patterns) if test.op == "like" else 0

@@ -59,8 +59,9 @@ class Refiner:
 
     def _passes(self, table: str, test: TextTest, found: Coded) -> npt.NDArray[np.bool_]:
         classes = self._columns.classes_of(table, test.field)
-        numbers = classes.of(found)  # which may learn new ones
-        passed: npt.NDArray[np.bool_] = classes.bits[numbers, classes.number_of(key_of_test(test))]
+        number = classes.number_of(key_of_test(test))
+        numbers = classes.of(found, (number,) if classes.doubtful[number] else ())  # which may learn new ones
+        passed: npt.NDArray[np.bool_] = classes.bits[numbers, number]
         return passed
 
 

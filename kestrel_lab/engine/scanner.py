@@ -12,8 +12,8 @@ import numpy as np
 
 from kestrel_lab.engine.captures import Captures
 from kestrel_lab.engine.classes import TooManyClassesError
-from kestrel_lab.engine.columns import ColumnMemory, Window
-from kestrel_lab.engine.index import Candidates, TableIndex
+from kestrel_lab.engine.columns import ColumnMemory
+from kestrel_lab.engine.index import TableIndex
 from kestrel_lab.engine.keys import JoinKeys
 from kestrel_lab.engine.limits import Limits
 from kestrel_lab.engine.pack import Pack
@@ -25,6 +25,7 @@ from kestrel_lab.engine.runtimes import Runtimes
 from kestrel_lab.engine.scan import Hits, Scan
 from kestrel_lab.engine.span import Span
 from kestrel_lab.engine.times import event_times, found_gaps, ticks_of
+from kestrel_lab.engine.window import Window
 from kestrel_lab.schema.alert import Exhausted, Mode
 from kestrel_lab.schema.epoch import Array, Epoch, SourceInfo
 
@@ -78,7 +79,7 @@ class Scanner:
                 size = self._columns.window_rows
                 for start in range(0, len(actions), size):
                     stop = min(start + size, len(actions))
-                    window = Window(self._info, epoch, table, start, stop, actions[start:stop])
+                    window = Window(self._info, epoch, table, start, stop)
                     self._scan_window(plan, window, span.starts[table], progress)
         self._refiner.refine(span, progress)
         return self._result(span, progress)
@@ -103,43 +104,30 @@ class Scanner:
 
     def _scan_window(self, plan: TablePlan, window: Window, starts: Array, progress: Progress) -> None:
         found = self._indexes[plan.table].candidates(window)
-        if not found:
-            return
-        marked = np.zeros(window.stop - window.start, np.bool_)
-        for _, rows in found:
-            marked[rows] = True
-        union = np.flatnonzero(marked)
         try:
-            self._columns.fill(plan, window, union, {slot for stage, _ in found for slot in stage.columns})
+            self._columns.fill(plan, window, found)
         except TooManyClassesError:
-            middle = (window.start + window.stop) // 2
-            for start, stop in ((window.start, middle), (middle, window.stop)):
-                actions = window.actions[start - window.start : stop - window.start]
-                part = Window(window.info, window.epoch, window.table, start, stop, actions)
+            for part in window.halves():
                 self._scan_window(plan, part, starts, progress)
             return
-        positions = np.cumsum(marked) - 1
-        for candidates in found:
-            begun = progress.epochs_begun((plan.table, candidates[0]), candidates[1] + window.start, starts)
-            self._evaluate(plan.table, candidates, positions, union + window.start, begun, progress)
+        for stage, rows in found:
+            begun = progress.epochs_begun((plan.table, stage), rows + window.start, starts)
+            self._evaluate(plan.table, stage, rows, window.start, begun, progress)
 
-    def _evaluate(
-        self, table: str, candidates: Candidates, positions: Array, rows: Array, begun: int, progress: Progress
-    ) -> None:
-        """Run one stage on its candidates; `rows` are the table's rows by position, `begun` the epochs to charge."""
-        stage, own = candidates
+    def _evaluate(self, table: str, stage: StagePlan, rows: Array, start: int, begun: int, progress: Progress) -> None:
+        """Run one stage on its rows, counted from the table's row `start`; `begun`: the epochs to charge."""
         if stage.rule in progress.stopped:
             return
         columns, predicate = self._columns, self._predicates[stage.rule]
-        columns.put_rows(positions[own])
+        columns.put_rows(rows)
         frame = columns.frame(table, stage.rule)
         before = progress.fuel_left(stage.rule)
         predicate.refuel(before)
-        progress.evaluations += len(own)
+        progress.evaluations += len(rows)
         try:
-            count = predicate.run(stage.number, frame, columns.rows_at, len(own), columns.out_at)
+            count = predicate.run(stage.number, frame, columns.rows_at, len(rows), columns.out_at)
             hits = columns.hits(count)
-            if count and (hits[-1] >= len(rows) or (np.diff(hits.astype(np.int64)) <= 0).any()):
+            if count and not _is_part(hits, rows):
                 raise TrappedError
         except TrappedError as error:
             progress.stop(stage.rule, self._limits.fuel, trapped=not error.out_of_fuel)
@@ -148,7 +136,7 @@ class Scanner:
         empty = predicate.cost_of_a_call(stage.number)
         progress.used[stage.rule] = progress.used.get(stage.rule, 0) + before - left + empty * (begun - 1)
         if count:
-            progress.hits.setdefault((table, stage), []).append(rows[hits])
+            progress.hits.setdefault((table, stage), []).append(hits.astype(np.int64) + start)
 
     def _result(self, span: Span, progress: Progress) -> Scan:
         epoch = span.whole
@@ -192,3 +180,9 @@ class Scanner:
             keys=JoinKeys(self._info, epoch, table, stage.by, rows),
             captures=Captures(self._info, epoch, table, stage.captures, rows, made),
         )
+
+
+def _is_part(hits: Array, rows: Array) -> bool:
+    """Return whether the hits rise and are all among the rows, which rise."""
+    places = np.searchsorted(rows, hits)
+    return bool((places < len(rows)).all() and (rows[places] == hits).all() and (np.diff(places) > 0).all())

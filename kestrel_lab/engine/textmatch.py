@@ -1,199 +1,203 @@
 """Many text tests over many distinct values of one field.
 
-All wildcard patterns share one Aho-Corasick pass: each is found by its longest literal part, ASCII-folded, and what
-the pass cannot prove is checked afterwards. Equality and addresses are dictionary look-ups. Bytes go through the
-automaton as Latin-1 text, so that every byte is one character there, UTF-8 or not. RE2 serves `regex` alone.
+Wildcards, equality, prefixes and suffixes share one pass over all values at once (two where some ignore case and some
+do not): each pattern is found by its longest literal part, and what the pass cannot prove is checked afterwards.
+Addresses are dictionary look-ups. RE2 serves `regex` alone, where a literal part of the expression was found.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
+from itertools import chain
+from typing import cast
 
-import ahocorasick
 import numpy as np
 import numpy.typing as npt
 
 from kestrel_lab.engine.glob import Check, checker, key_of, literal_checker
+from kestrel_lab.engine.literals import MAX_BYTES, Literals, Place
 from kestrel_lab.eql import re2match
 from kestrel_lab.eql.compute import passes_value
 from kestrel_lab.eql.leaftests import TextOp, TextTest
+from kestrel_lab.eql.regexliterals import required
 from kestrel_lab.eql.texttest import block_of, canonical_address, number_of_address, passes
+from kestrel_lab.schema.access import Text
 
-Text = bytes | tuple[bytes, ...] | None
+Bits = npt.NDArray[np.bool_]
 
-_MEMO = 65_536  # elements of arrays that are remembered between calls
-
-
-class _Entry(NamedTuple):
-    """What to do where a literal part of `size` bytes was found; numbers are those of tests.
-
-    `anywhere`, `prefix`, `suffix` are proved by the place alone; `checked` are patterns that need a look.
-    """
-
-    size: int
-    anywhere: list[int]
-    prefix: list[int]
-    suffix: list[int]
-    checked: list[tuple[int, bool, Check]]
+_LITERAL_OPS: dict[TextOp, Place] = {"equal": "whole", "prefix": "begin", "suffix": "end", "contains": "anywhere"}
+_Look = tuple[bool, Check]  #: whether the value is to be lower-case, and the check
+_MANY = 8  # checks of a test from which on it is worth to search for their literals again
+_BATCH = 1 << 16  # bytes that go through the automaton together: bounds what it can find at once
 
 
 class Matcher:
-    """Evaluates a fixed list of text tests, all of them on every value it is given."""
+    """Evaluates a fixed list of text tests.
+
+    Attributes:
+        doubtful: for each test, whether `sketch` may leave it open.
+    """
 
     def __init__(self, tests: Sequence[TextTest]) -> None:
-        self._count = len(tests)
-        self._exact: dict[bytes, list[int]] = {}
-        self._folded: dict[bytes, list[int]] = {}
+        self._tests, self._count = tests, len(tests)
+        self.doubtful = np.zeros(self._count, np.bool_)
+        self._literals = {fold: Literals(fold=fold) for fold in (False, True)}
+        self._checks: list[list[_Look]] = [[] for _ in tests]
+        self._alone: dict[int, Matcher] = {}
+        self._always: list[int] = []
+        self._empty: list[int] = []
+        self._unkeyed: list[int] = []
+        self._whole: list[int] = []  # what is computed of a value, not of its elements
         self._addresses: dict[bytes, list[int]] = {}
         self._blocks: dict[int, dict[int, list[int]]] = {}  # by bits below the prefix, then by prefix
-        self._regexes: list[tuple[int, Check]] = []
-        self._others: list[tuple[int, TextTest]] = []
-        self._computed: list[tuple[int, TextTest]] = []
-        self._always: list[int] = []
-        self._unkeyed: list[tuple[int, bool, Check]] = []
-        entries: dict[bytes, _Entry] = {}
         for number, test in enumerate(tests):
-            self._add(number, test, entries)
-        self._automaton = _automaton(entries)
-        self._memo: dict[bytes, tuple[int, ...]] = {}
+            self._add(number, test)
 
-    def bits(self, values: Sequence[Text]) -> npt.NDArray[np.bool_]:
+    def bits(self, values: Sequence[Text]) -> Bits:
         """Return which value passes which test: one row a value, one column a test.
 
         A tuple passes if any of its elements does, or what is computed of it; None passes nothing.
         """
-        rows: list[int] = []
-        columns: list[int] = []
-        for row, value in enumerate(values):
-            if isinstance(value, tuple):
-                found = self._passed_any(v for v in value if isinstance(v, bytes))  # numbers are only computed with
-            else:
-                found = self._passed(value)
-            columns += found
-            rows += [row] * len(found)
-        out = np.zeros((len(values), self._count), dtype=np.bool_)
-        out[rows, columns] = True
-        for number, test in self._computed:
-            out[:, number] = [passes_value(test, value) for value in values]
+        flat = [v for value in values for v in _strings(value)]
+        found, maybe = self.sketch(flat)
+        maybe[:, self._whole] = False
+        for test in np.flatnonzero(maybe.any(axis=0)).tolist():
+            rows = np.flatnonzero(maybe[:, test])
+            found[rows, test] = self._look(test, [flat[row] for row in rows.tolist()])
+        out = _gathered(values, found)
+        for test in self._whole:
+            out[:, test] = self.decide(test, values)
         return out
 
-    def _add(self, number: int, test: TextTest, entries: dict[bytes, _Entry]) -> None:
-        if test.op == "equal":
-            table = self._folded if test.fold else self._exact
+    def sketch(self, values: Sequence[bytes]) -> tuple[Bits, Bits]:
+        """Return which value surely passes which test, and which may pass and must be looked at by `decide`."""
+        passed = np.zeros((len(values), self._count), np.bool_)
+        maybe = np.zeros((len(values), self._count), np.bool_)
+        begin = size = 0
+        for end, value in enumerate(values, 1):
+            size += len(value)
+            if size >= _BATCH or end == len(values):
+                self._sketch(values[begin:end], passed[begin:end], maybe[begin:end])
+                begin, size = end, 0
+        maybe &= ~passed
+        return passed, maybe
+
+    def decide(self, test: int, values: Sequence[Text]) -> npt.NDArray[np.bool_]:
+        """Return which of the values that `sketch` has left open pass a test."""
+        if test in self._whole:
+            found = (passes_value(self._tests[test], cast("bytes | tuple[bytes, ...] | None", v)) for v in values)
+            return np.fromiter(found, np.bool_, len(values))
+        flat = [v for value in values for v in _strings(value)]
+        return _gathered(values, self._look(test, flat)[:, None])[:, 0]
+
+    def alone(self, test: int) -> Matcher:
+        """Return a matcher of one of the tests; made once."""
+        found = self._alone.get(test)
+        if found is None:
+            found = self._alone[test] = Matcher([self._tests[test]])
+        return found
+
+    def _look(self, test: int, values: Sequence[bytes]) -> npt.NDArray[np.bool_]:
+        checks = self._checks[test]
+        if len(checks) > _MANY and self._count > 1:
+            return self.alone(test).bits(values)[:, 0]
+        found = (any(check(v.lower() if fold else v) for fold, check in checks) for v in values)
+        return np.fromiter(found, np.bool_, len(values))
+
+    def _sketch(self, values: Sequence[bytes], passed: Bits, maybe: Bits) -> None:
+        passed[:, self._always] = True
+        maybe[:, self._unkeyed] = True
+        if self._empty:
+            passed[np.ix_([i for i, value in enumerate(values) if not value], self._empty)] = True
+        for literals in self._literals.values():
+            for place, (which, tests) in literals.search(values).items():
+                (maybe if place == "part" else passed)[which, tests] = True
+        self._look_up(values, passed)
+
+    def _look_up(self, values: Sequence[bytes], out: Bits) -> None:
+        if self._addresses:
+            for row, value in enumerate(values):
+                out[row, self._addresses.get(canonical_address(value) or b"", [])] = True
+        if self._blocks:
+            for row, value in enumerate(values):
+                address = number_of_address(value)
+                if address is not None:
+                    found = (heads.get(address >> shift, ()) for shift, heads in self._blocks.items())
+                    out[row, list(chain.from_iterable(found))] = True
+
+    def _add(self, number: int, test: TextTest) -> None:
+        if test.op == "like":
             for pattern in test.patterns:
-                table.setdefault(pattern, []).append(number)
+                self._add_pattern(number, pattern, test.fold)
+        elif test.op in _LITERAL_OPS:
+            for pattern in test.patterns:
+                self._add_literal(number, _LITERAL_OPS[test.op], pattern, test.fold, literal_checker(test.op, pattern))
         elif test.op == "address":
             for pattern in test.patterns:
                 self._addresses.setdefault(pattern, []).append(number)
         elif test.op == "cidr":
             for shift, head in map(block_of, test.patterns):
                 self._blocks.setdefault(shift, {}).setdefault(head, []).append(number)
-        elif test.op == "like":
-            for pattern in test.patterns:
-                self._add_pattern(number, pattern, test.fold, entries)
-        elif test.op in ("prefix", "suffix", "contains"):
-            for pattern in test.patterns:
-                self._add_literal(number, test.op, pattern, test.fold, entries)
         elif test.op == "regex":
-            self._regexes.append((number, re2match.matcher(test.patterns)))
+            for pattern in test.patterns:
+                self._add_check(number, required(pattern), True, (False, re2match.matcher((pattern,))))
         elif test.op == "computed":
-            self._computed.append((number, test))
+            self._whole.append(number)
+            self._unkeyed.append(number)
+            self.doubtful[number] = True
         else:
-            self._others.append((number, test))
+            self._add_check(number, None, False, (False, _definition(test)))
 
-    def _add_pattern(self, number: int, pattern: bytes, fold: bool, entries: dict[bytes, _Entry]) -> None:
-        key = key_of(pattern).lower()
-        if not pattern.strip(b"*"):
-            (self._always if pattern else self._exact.setdefault(b"", [])).append(number)
-            return
-        if not key:
-            self._unkeyed.append((number, fold, checker(pattern)))
-            return
-        entry = entries.setdefault(key, _Entry(len(key), [], [], [], []))
+    def _add_pattern(self, number: int, pattern: bytes, fold: bool) -> None:
         body = pattern.strip(b"*")
-        if not fold or body != key:
-            entry.checked.append((number, fold, checker(pattern)))
-        elif pattern.startswith(b"*"):
-            (entry.anywhere if pattern.endswith(b"*") else entry.suffix).append(number)
-        elif pattern.endswith(b"*"):
-            entry.prefix.append(number)
+        key = key_of(pattern)
+        if not body:
+            (self._always if pattern else self._empty).append(number)
+        elif key == body:
+            begin, end = not pattern.startswith(b"*"), not pattern.endswith(b"*")
+            place: Place = "whole" if begin and end else "begin" if begin else "end" if end else "anywhere"
+            self._add_literal(number, place, key, fold, checker(pattern))
         else:
-            self._folded.setdefault(pattern, []).append(number)
+            self._add_check(number, (key,) if key else None, fold, (fold, checker(pattern)))
 
-    def _add_literal(self, number: int, op: TextOp, literal: bytes, fold: bool, entries: dict[bytes, _Entry]) -> None:
-        """Add a test for a part of the value in which nothing is a wildcard."""
-        key = literal.lower()
-        if not key:
-            self._always.append(number)
-            return
-        entry = entries.setdefault(key, _Entry(len(key), [], [], [], []))
-        if fold:
-            places = {"prefix": entry.prefix, "suffix": entry.suffix, "contains": entry.anywhere}
-            places[op].append(number)
+    def _add_literal(self, number: int, place: Place, literal: bytes, fold: bool, check: Check) -> None:
+        if not literal:
+            (self._empty if place == "whole" else self._always).append(number)
+        elif len(literal) <= MAX_BYTES:
+            self._literals[fold].add(literal, place, number)
         else:
-            entry.checked.append((number, False, literal_checker(op, literal)))
+            self._add_check(number, (literal,), fold, (fold, check))
 
-    def _passed_any(self, values: Iterable[bytes]) -> set[int]:
-        out: set[int] = set()
-        for value in values:
-            found = self._memo.get(value)
-            if found is None:
-                if len(self._memo) >= _MEMO:
-                    self._memo.clear()
-                found = self._memo[value] = tuple(self._passed(value))
-            out.update(found)
-        return out
-
-    def _passed(self, value: bytes | None) -> set[int]:
-        """Return the numbers of the tests that one string passes."""
-        if value is None:
-            return set()
-        lower = value.lower()
-        out = set(self._always)
-        out.update(self._exact.get(value, ()), self._folded.get(lower, ()))
-        self._search(value, lower, out)
-        for number, fold, check in self._unkeyed:
-            if check(lower if fold else value):
-                out.add(number)
-        if self._addresses:
-            out.update(self._addresses.get(canonical_address(value) or b"", ()))
-        if self._blocks:
-            self._find_blocks(value, out)
-        out.update(number for number, check in self._regexes if check(value))
-        out.update(number for number, test in self._others if passes(test, value))
-        return out
-
-    def _find_blocks(self, value: bytes, out: set[int]) -> None:
-        address = number_of_address(value)
-        if address is not None:
-            for shift, heads in self._blocks.items():
-                out.update(heads.get(address >> shift, ()))
-
-    def _search(self, value: bytes, lower: bytes, out: set[int]) -> None:
-        if self._automaton is None:
-            return
-        last = len(value) - 1
-        seen: set[int] = set()
-        for end, (size, anywhere, prefix, suffix, checked) in self._automaton.iter(lower.decode("latin-1")):
-            if anywhere:
-                out.update(anywhere)
-            if prefix and end + 1 == size:
-                out.update(prefix)
-            if suffix and end == last:
-                out.update(suffix)
-            if checked and id(checked) not in seen:
-                seen.add(id(checked))
-                for number, fold, check in checked:
-                    if number not in out and check(lower if fold else value):
-                        out.add(number)
+    def _add_check(self, number: int, literals: Sequence[bytes] | None, fold: bool, look: _Look) -> None:
+        """Add a pattern that needs a look wherever one of the literals is found; everywhere if there are none."""
+        self.doubtful[number] = True
+        self._checks[number].append(look)
+        if literals is None:
+            self._unkeyed.append(number)
+        for literal in literals or ():
+            self._literals[fold].add(literal[-MAX_BYTES:], "part", number)
 
 
-def _automaton(entries: dict[bytes, _Entry]) -> ahocorasick.Automaton | None:
-    if not entries:
-        return None
-    out = ahocorasick.Automaton()
-    for key, entry in entries.items():
-        out.add_word(key.decode("latin-1"), entry)
-    out.make_automaton()
+def _strings(value: Text) -> tuple[bytes, ...]:
+    """Return the strings that a value consists of."""
+    if isinstance(value, tuple):
+        return tuple(v for v in value if isinstance(v, bytes))
+    return () if value is None else (value,)
+
+
+def _gathered(values: Sequence[Text], found: Bits) -> Bits:
+    """Return a row a value from a row an element: a tuple has what any of its elements has."""
+    if len(found) == len(values) and all(isinstance(value, bytes) for value in values):
+        return found
+    out = np.zeros((len(values), found.shape[1]), np.bool_)
+    at = 0
+    for row, value in enumerate(values):
+        size = len(_strings(value))
+        if size:
+            out[row] = found[at : at + size].any(axis=0)
+        at += size
     return out
+
+
+def _definition(test: TextTest) -> Check:
+    return lambda value: passes(test, value)

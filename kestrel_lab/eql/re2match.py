@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeAlias
 
 import re2
 
+Check: TypeAlias = Callable[[bytes], bool]
+
+_RANGE_BYTES = 16  # of the bounds that rule most values out without a look at the rest
 _MAX_BYTES = 8 << 20  # of program and of lazily built states; when they run out, RE2 goes on without them, slower
 
 
@@ -29,18 +32,22 @@ def size(source: bytes) -> int:
 
 
 @lru_cache(maxsize=1024)
-def matcher(sources: tuple[bytes, ...]) -> Callable[[bytes], bool]:
+def matcher(sources: tuple[bytes, ...]) -> Check:
     """Return a function that says whether a whole value matches any of the translated expressions."""
-    found = [_compiled(source).fullmatch for source in _joined(sources)]
+    found = [_checker(source) for source in _joined(sources)]
     if len(found) == 1:
-        only = found[0]
-        return lambda value: only(_readable(value)) is not None
+        return found[0]
+    return lambda value: any(check(value) for check in found)
 
-    def check(value: bytes) -> bool:
-        readable = _readable(value)
-        return any(match(readable) is not None for match in found)
 
-    return check
+def _checker(source: bytes) -> Check:
+    compiled = _compiled(source)
+    match = compiled.fullmatch
+    try:
+        low, high = compiled.possiblematchrange(_RANGE_BYTES)
+    except re2.error:  # it may begin with anything
+        return lambda value: match(_readable(value)) is not None
+    return lambda value: low <= (text := _readable(value)) <= high and match(text) is not None
 
 
 def _joined(sources: Sequence[bytes]) -> list[bytes]:

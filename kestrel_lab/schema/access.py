@@ -7,7 +7,7 @@ the dictionary within its segment: equal keys mean the same values under the sam
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TypeVar, cast
 
@@ -32,13 +32,29 @@ class Dictionary:
     A value is bytes, or a tuple (never empty) where the field is an array: of bytes, ints, floats or booleans, as the
     field's type is. Code 0 is missing.
     Where many codes may stand for one value, `alike` maps codes to codes of equal values among them (each to the first
-    such); elsewhere it is None.
+    such); elsewhere it is None. Where the values are made of lists of codes, `lists` says of which.
     """
 
     key: str
     size: Callable[[], int]
     values: Callable[[int, int], Sequence[Text]]
     alike: Callable[[Array], Array] | None = None
+    lists: Lists | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Lists:
+    """What the values of a dictionary are made of: for each of its codes, a list of codes of `elements`.
+
+    Attributes:
+        arrays: (offsets, one more than codes; codes of elements), now. An empty list is a missing value.
+        elements: the dictionary of the elements; they are never missing.
+        joined: a value is the elements joined by one space; else it is the tuple of them.
+    """
+
+    arrays: Callable[[], tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]]
+    elements: Dictionary
+    joined: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,12 +224,10 @@ def _entity_field(
 
 
 def _list_dictionary(segment: Segment, column: str) -> Dictionary:
-    entities = segment.entities
+    key, entities = f"entity:{column}", segment.entities
+    lists = Lists(lambda: entities.lists(column), _string_dictionary(segment, key))
     return Dictionary(
-        f"entity:{column}",
-        lambda: len(entities),
-        _lists_of(segment, column),
-        lambda codes: _alike(segment, column, codes),
+        key, lambda: len(entities), _lists_of(segment, column), lambda codes: _alike(segment, column, codes), lists
     )
 
 
@@ -275,7 +289,8 @@ def _derive(function: str, base: Coded | Numbers) -> Coded | Numbers:
                      for v in inner.values(start, stop)]  # fmt: skip
             return [v if isinstance(v, bytes) else None for v in found]
 
-        return Coded(base.codes, Dictionary(f"{inner.key}|{function}", inner.size, joined, inner.alike))
+        lists = None if inner.lists is None else replace(inner.lists, joined=True)
+        return Coded(base.codes, Dictionary(f"{inner.key}|{function}", inner.size, joined, inner.alike, lists))
     scalar = SCALAR[function]
 
     def mapped(start: int, stop: int) -> Sequence[Text]:
@@ -285,12 +300,12 @@ def _derive(function: str, base: Coded | Numbers) -> Coded | Numbers:
 
 
 def _counts(base: Coded) -> Numbers:
+    if base.dictionary.lists is not None:
+        offsets, _ = base.dictionary.lists.arrays()
+        lengths = offsets[base.codes + 1] - offsets[base.codes]
+        return Numbers(lengths, lengths > 0)
     codes, inverse = np.unique(base.codes, return_inverse=True)
-    if base.dictionary.alike is not None:
-        codes = base.dictionary.alike(codes)
-    distinct, again = np.unique(codes, return_inverse=True)
-    inverse = again[inverse]
-    texts = lookup(base.dictionary, distinct.tolist())
+    texts = lookup(base.dictionary, codes.tolist())
     counts = np.array([len(t) if isinstance(t, tuple) else 0 for t in texts], dtype="i8")
     present = np.array([t is not None for t in texts], dtype=np.bool_)
     return Numbers(counts[inverse], present[inverse])

@@ -130,10 +130,10 @@ def test_intervals(low: int, high: int, zeros: int, number: int) -> None:
 
 
 def refused(condition: str) -> RuleError:
-    begin = time.perf_counter()
+    begin = time.process_time()
     with pytest.raises(RuleError) as caught:
         compile_query(f"process where {condition}", path="r")
-    assert time.perf_counter() - begin < 1
+    assert time.process_time() - begin < 1
     return caught.value
 
 
@@ -177,9 +177,9 @@ def test_huge_patterns_and_lists_are_refused_quickly() -> None:
 )
 def test_a_pattern_that_invites_backtracking_is_quick(pattern: str) -> None:
     check = matcher((translate(pattern, fold=False),))
-    begin = time.perf_counter()
+    begin = time.process_time()
     assert not check(b"ab" * 2048 + b"d")
-    assert time.perf_counter() - begin < 0.5
+    assert time.process_time() - begin < 0.5
 
 
 def test_lists_join_and_keep_their_case() -> None:

@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kestrel_lab.engine.textmatch import Matcher, Text
+from kestrel_lab.engine.textmatch import Matcher
 from kestrel_lab.eql.ir import TextOp, TextTest
 from kestrel_lab.eql.texttest import passes
 from kestrel_lab.eql.wildcard import matches
+from kestrel_lab.schema.access import Text
 
 SCRAPS = [b"a", b"A", b"b", b"/", b"ab", b"*", b"?", b"\xc3\xa9", b"\xc3", b"\xa9", b"\xe2\x82\xac", b"\xff", b"."]
 values = st.lists(st.sampled_from(SCRAPS), max_size=8).map(b"".join)

@@ -38,6 +38,19 @@ def store_numbers(memory: Memory, data: int, validity: int, kind: SlotKind, foun
     memory[validity : validity + len(found.values)] = 1 if found.valid is None else found.valid
 
 
+def scatter_column(memory: Memory, at: int, kind: SlotKind, positions: Array, values: Array) -> None:
+    """Write values to some positions of the column that begins at byte `at`."""
+    if len(positions):
+        end = at + (int(positions.max()) + 1) * kind.item_bytes
+        memory[at:end].view(DTYPES[kind])[positions] = values
+
+
+def scatter_numbers(memory: Memory, data: int, validity: int, kind: SlotKind, positions: Array, found: Numbers) -> None:
+    """Write numbers to some positions from byte `data` on, and one byte each from `validity` on, as `store_numbers`."""
+    scatter_column(memory, data, kind, positions, found.values)
+    memory[validity + positions] = 1 if found.valid is None else found.valid
+
+
 def load_numbers(memory: Memory, data: int, validity: int, kind: SlotKind, count: int) -> Numbers:
     """Return the numbers that `store_numbers` wrote."""
     valid = memory[validity : validity + count].copy().view(np.bool_)

@@ -1,0 +1,87 @@
+"""What every hit of a condition passes: clauses of text tests, for an index that finds rows without evaluating it.
+
+A clause is a list of tests; a hit passes at least one of each clause. A condition joined by `and` has the clauses of
+all its parts. Of one joined by `or`, each part gives its best clause, and those together are one. So clauses depend on
+the condition alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
+
+from kestrel_lab.engine.glob import key_of
+from kestrel_lab.eql import TextTest
+from kestrel_lab.eql.ir import And, Expr, Or, TextLeaf
+from kestrel_lab.schema.types import ByAction, Constant, Derived, Entity, Field, Parent
+
+Clause: TypeAlias = tuple[TextTest, ...]
+_Rank: TypeAlias = tuple[int, int, int]
+
+
+def clauses_of(expr: Expr, known: Mapping[str, Field]) -> tuple[Clause, ...]:
+    """Return the clauses of a condition, in the order in which an index should put them to rows.
+
+    Left out is what does not tell rows apart: tests of constants, and of what the action decides (the index knows it).
+    """
+    found = _clauses(expr, known)
+    useful = [clause for clause in dict.fromkeys(found) if any(_tells(test, known) for test in clause)]
+    return tuple(sorted(useful, key=lambda clause: _rank(clause, known)))
+
+
+def _clauses(root: Expr, known: Mapping[str, Field]) -> list[Clause]:
+    work: list[tuple[Expr, bool]] = [(root, False)]
+    results: list[list[Clause]] = []
+    while work:
+        node, ready = work.pop()
+        if not isinstance(node, And | Or):
+            results.append([(node.test,)] if isinstance(node, TextLeaf) else [])
+        elif not ready:
+            work.append((node, True))
+            work.extend((item, False) for item in node.items)
+        else:
+            parts = results[-len(node.items) :]
+            del results[-len(node.items) :]
+            results.append(_joined(node, parts, known))
+    return results.pop()
+
+
+def _joined(node: And | Or, parts: Sequence[list[Clause]], known: Mapping[str, Field]) -> list[Clause]:
+    if isinstance(node, And):
+        return [clause for part in parts for clause in part]
+    best = [min(part, key=lambda clause: _rank(clause, known), default=()) for part in parts]
+    if not all(best):
+        return []
+    return [tuple(sorted({test for clause in best for test in clause}, key=_order))]
+
+
+def _order(test: TextTest) -> tuple[str, str, bool, tuple[bytes, ...]]:
+    return test.field, test.op, test.fold, test.patterns
+
+
+def _rank(clause: Clause, known: Mapping[str, Field]) -> _Rank:
+    """Return what sorts clauses: cheap values first, then few fields, then long literals, which are rare."""
+    fields = {test.field for test in clause}
+    return max(_cost(test, known) for test in clause), len(fields), -min(map(_literal_bytes, clause))
+
+
+def _tells(test: TextTest, known: Mapping[str, Field]) -> bool:
+    return not isinstance(known[test.field].source, Constant | ByAction)
+
+
+def _cost(test: TextTest, known: Mapping[str, Field]) -> int:
+    """Return how dear it is to know a test of a field: strings of processes repeat, lists and what is made of them do
+    not; what tells nothing comes last."""
+    if not _tells(test, known):
+        return 9
+    field, joined = known[test.field], 0
+    while isinstance(field.source, Derived):
+        field, joined = known[field.source.of], 1
+    own = 3 + joined if field.many else 0 if isinstance(field.source, Entity | Parent) else 1
+    return own + (test.op in ("regex", "computed"))
+
+
+def _literal_bytes(test: TextTest) -> int:
+    if test.op in ("equal", "address"):
+        return min(map(len, test.patterns))
+    return min(len(key_of(p)) for p in test.patterns) if test.op == "like" else 0

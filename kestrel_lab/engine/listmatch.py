@@ -1,0 +1,141 @@
+"""Text tests over lists of strings, and over the strings that lists are joined to.
+
+An element is looked at once per segment, however many lists hold it. A list passes what any of its elements passes. A
+joined string is looked at only if its elements hold, one by one, what a test needs: a part of a pattern that has no
+space lies within one element.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from kestrel_lab.engine.literals import MAX_BYTES, spread
+from kestrel_lab.engine.textmatch import Matcher
+from kestrel_lab.engine.vectors import Bits, Vectors
+from kestrel_lab.eql.leaftests import TextOp, TextTest
+from kestrel_lab.eql.regexliterals import required
+from kestrel_lab.schema.access import Dictionary, Lists, lookup
+from kestrel_lab.schema.epoch import Array
+
+_UNKNOWN = 0xFFFF_FFFF
+_MAX_BITS = 32 << 20  # of the vectors of elements; when there are more, they are forgotten and learnt anew
+
+
+class Sketch(NamedTuple):
+    """Which value surely passes which test, which may pass (a row a value, a column a test), and which is there."""
+
+    passed: Bits
+    maybe: Bits
+    present: npt.NDArray[np.bool_]
+
+
+class ListMatcher:
+    """A fixed list of text tests over lists: one passes if any of its elements does."""
+
+    def __init__(self, tests: Sequence[TextTest]) -> None:
+        self._matcher, self._width = Matcher(tests), len(tests)
+        self.enter()
+
+    def enter(self) -> None:
+        """Begin a segment: codes of elements mean something else in each."""
+        self._codes: npt.NDArray[np.uint32] = np.zeros(0, np.uint32)
+        self._vectors = Vectors(2 * self._width)
+
+    def sketch(self, codes: Array, lists: Lists) -> Sketch:
+        """Return what is known of the lists with the given codes."""
+        offsets, items = lists.arrays()
+        starts = offsets[codes]
+        counts = offsets[codes + 1] - starts
+        out = np.zeros((len(codes), 2 * self._width), np.bool_)
+        if self._width:
+            vectors = self._of(items[spread(starts, counts)], lists.elements)
+            some = np.flatnonzero(vectors)
+            owners = np.repeat(np.arange(len(codes)), counts)[some]
+            pairs = np.unique(owners * len(self._vectors) + vectors[some])
+            owners, vectors = np.divmod(pairs, len(self._vectors))
+            which, first = np.unique(owners, return_index=True)
+            if len(which):
+                out[which] = np.logical_or.reduceat(self._vectors.bits[vectors], first, axis=0)
+        passed, maybe = out[:, : self._width], out[:, self._width :]
+        return Sketch(passed, maybe & ~passed, counts > 0)
+
+    def _of(self, elements: Array, dictionary: Dictionary) -> npt.NDArray[np.uint32]:
+        """Return the number of each element's vector."""
+        if 2 * len(self._vectors) * self._width > _MAX_BITS:
+            self.enter()
+        size = int(elements.max(initial=0)) + 1
+        if size > len(self._codes):
+            grown = np.full(max(size, 2 * len(self._codes)), _UNKNOWN, np.uint32)
+            grown[: len(self._codes)] = self._codes
+            self._codes = grown
+        found = self._codes[elements]
+        new = found == _UNKNOWN
+        if new.any():
+            distinct = np.unique(elements[new])
+            sketch = self._matcher.sketch([v for v in lookup(dictionary, distinct.tolist()) if isinstance(v, bytes)])
+            self._codes[distinct] = self._vectors.number(np.concatenate(sketch, axis=1))
+            found = self._codes[elements]
+        return found
+
+
+class JoinedMatcher:
+    """A fixed list of text tests over lists joined by spaces.
+
+    Attributes:
+        doubtful: for each test, whether `sketch` may leave it open.
+    """
+
+    def __init__(self, tests: Sequence[TextTest]) -> None:
+        needs = [_needs(test) for test in tests]
+        self._width = len(tests)
+        self._keyed = np.array([n for n, need in enumerate(needs) if need is not None], np.int64)
+        self._rest = np.array([n for n, need in enumerate(needs) if need is None], np.int64)
+        self._proved = np.array([_is_proved(tests[n]) for n in self._keyed], np.bool_)
+        self._parts = ListMatcher([need for need in needs if need is not None])
+        self.doubtful = np.ones(self._width, np.bool_)
+        self.doubtful[self._keyed[self._proved]] = False
+
+    def enter(self) -> None:
+        """Begin a segment."""
+        self._parts.enter()
+
+    def sketch(self, codes: Array, lists: Lists) -> Sketch:
+        """Return what is known of the joined lists with the given codes."""
+        parts = self._parts.sketch(codes, lists)
+        passed = np.zeros((len(codes), self._width), np.bool_)
+        maybe = np.zeros((len(codes), self._width), np.bool_)
+        passed[:, self._keyed] = parts.passed & self._proved
+        maybe[:, self._keyed] = parts.maybe | (parts.passed & ~self._proved)
+        maybe[:, self._rest] = parts.present[:, None]
+        return Sketch(passed, maybe, parts.present)
+
+
+def _needs(test: TextTest) -> TextTest | None:
+    """Return a test of which some element passes if the joined string passes the given one; None if there is none."""
+    fold, parts = test.fold, set[bytes]()
+    if test.op == "regex":
+        fold = True
+        for pattern in test.patterns:
+            parts.update(_part("equal", literal) for literal in required(pattern) or (b"",))
+    elif test.op in ("like", "equal", "prefix", "suffix", "contains"):
+        parts.update(_part(test.op, pattern) for pattern in test.patterns)
+    else:
+        return None
+    return None if b"" in parts else TextTest(test.field, "contains", fold, tuple(sorted(parts)))
+
+
+def _part(op: TextOp, pattern: bytes) -> bytes:
+    """Return the longest part of a pattern that has neither wildcards nor spaces, cut to what is surely found."""
+    return max(re.split(rb"[*? ]+" if op == "like" else rb" +", pattern), key=len)[:MAX_BYTES]
+
+
+def _is_proved(test: TextTest) -> bool:
+    """Return whether the joined string passes wherever an element holds what the test needs."""
+    if test.op == "contains":
+        return all(pattern == _part("contains", pattern) for pattern in test.patterns)
+    return test.op == "like" and all(pattern == b"*" + _part("like", pattern) + b"*" for pattern in test.patterns)
