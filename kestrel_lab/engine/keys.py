@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from hashlib import blake2b
-from itertools import product
+from itertools import islice, product
+from zlib import crc32
 
 import numpy as np
 
+from kestrel_lab.engine.limits import MAX_KEYS
 from kestrel_lab.schema.access import Coded, lookup, resolve
 from kestrel_lab.schema.epoch import Array, Epoch, SourceInfo
 from kestrel_lab.schema.types import EqlType
@@ -23,7 +24,7 @@ SHARDS = 64
 
 #: Fields of a join key, None where it is null for every event, each with whether null joins null.
 By = Sequence[tuple[str | None, bool]]
-#: The keys one event has (more than one where a `by` field is an array); empty if a null cannot join.
+#: The keys one event has, at most `MAX_KEYS`: several where a `by` field is an array; none if a null cannot join.
 Keys = tuple[bytes, ...]
 
 
@@ -76,7 +77,7 @@ def _scalar(tag: bytes, data: bytes) -> Value:
 
 def shard_of(key: bytes) -> int:
     """Return the shard, 0 to 63, of a canonical key."""
-    return blake2b(key, digest_size=1).digest()[0] % SHARDS
+    return crc32(key) % SHARDS
 
 
 class JoinKeys:
@@ -110,7 +111,7 @@ def _join_keys(info: SourceInfo, epoch: Epoch, table: str, by: By, rows: Array) 
         return columns[0], indexes[0]
     distinct, inverse = np.unique(np.column_stack(indexes), axis=0, return_inverse=True)
     sets = [
-        tuple(b"".join(parts) for parts in product(*(c[i] for c, i in zip(columns, row, strict=True))))
+        tuple(map(b"".join, islice(product(*(c[i] for c, i in zip(columns, row, strict=True))), MAX_KEYS)))
         for row in distinct.tolist()
     ]
     return sets, inverse.reshape(-1)
@@ -127,6 +128,9 @@ def _choices(
     values: list[Value]
     if isinstance(found, Coded):
         distinct, inverse = np.unique(found.codes, return_inverse=True)
+        if found.dictionary.alike is not None:  # many codes may stand for one list
+            distinct, again = np.unique(found.dictionary.alike(distinct), return_inverse=True)
+            inverse = again[inverse]
         values = list(lookup(found.dictionary, distinct.tolist()))
     else:
         valid = np.ones(len(rows), np.bool_) if found.valid is None else found.valid
@@ -143,5 +147,7 @@ def _encoded(value: Value, kind: EqlType, optional: bool) -> Keys:
     if value is None:
         return (b"n",) if optional else ()
     if isinstance(value, (tuple, list)):
-        return tuple(sorted({encode(v, kind) for v in value}))
+        tag = _tag(kind)
+        keys = {tag + len(v).to_bytes(4, "big") + v if type(v) is bytes else encode(v, kind) for v in value}
+        return tuple(sorted(keys)[:MAX_KEYS])
     return (encode(value, kind),)

@@ -29,6 +29,9 @@ LOAD_FUEL = 1 << 24  #: of `pred_init` when a pack is loaded
 LOG_BYTES = 1 << 20  #: of all names and patterns that a module declares
 COLUMN_BYTES = 32 << 20  #: of column memory at once; more rows are given in parts
 
+#: Join keys of one event under a rule; of an event with more, the least in the order of their bytes count.
+MAX_KEYS = 128
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:

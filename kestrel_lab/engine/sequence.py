@@ -88,7 +88,7 @@ class SequenceMachine:
         Args:
             bases: for each block, the handle of the captures of its first row.
         """
-        hits = self._keyed(blocks, bases) if self.held or self._begins(blocks) else {}
+        hits = self._keyed(blocks, bases) if self.held or self._begins(blocks) or self.observer else {}
         out: list[Whole] = []
         if scan.ticks and may_exceed(self, hits):
             begin = 0

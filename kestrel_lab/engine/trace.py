@@ -7,14 +7,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal, Protocol
 
 import numpy as np
 
 from kestrel_lab.engine.keyring import Ints, KeyedHits, KeyRing, Mask
-from kestrel_lab.engine.keys import decode
+from kestrel_lab.engine.keys import SHARDS, decode
+from kestrel_lab.engine.limits import Limits
+from kestrel_lab.engine.pack import Pack
 from kestrel_lab.engine.partial import Partials
+from kestrel_lab.engine.rule import Rule
+from kestrel_lab.engine.scan import Scan
+from kestrel_lab.engine.scanner import Scanner
+from kestrel_lab.engine.sequence import SequenceMachine
 from kestrel_lab.engine.shape import Shape
+from kestrel_lab.schema.epoch import Epoch, SourceInfo
+from kestrel_lab.schema.errors import UsageError
 from kestrel_lab.schema.values import Value
 
 #: started: its first event; advanced: its next; alone: an event of a later item that nothing was pending for;
@@ -92,49 +101,46 @@ class Tracer:
     def __init__(self, keys: Iterable[bytes], ring: KeyRing, shape: Shape, span_ns: int) -> None:
         self._keys, self._ring, self._shape, self._span = tuple(keys), ring, shape, span_ns
         self._items = [item for item, place in enumerate(shape.places) if place is not None]
-        self._steps: list[Step] = []
+        self._steps: list[tuple[tuple[bool, int, bool, int, int], Step]] = []
+        self._later: dict[tuple[bytes, int, int], int] = {}  # (key, place, id) of events of later items: event time
         self._missing: list[tuple[bytes, int, int]] = []  # key, event time, id of events that must not stand somewhere
 
     def steps(self) -> list[Step]:
         """Return the steps so far, in the order of the events that made them happen."""
-        return sorted(self._steps, key=_order)
+        for (key, place, event_id), time in self._later.items():
+            self._add("alone", event_id, key, place, (), time, time)
+        self._later.clear()
+        return [step for _, step in sorted(self._steps, key=lambda item: item[0])]
 
     def hits(self, shape: Shape, hits: Mapping[int, KeyedHits]) -> None:
-        """Keep which events began something, and which must not stand somewhere."""
+        """Keep which events began something, could continue something, and must not stand somewhere."""
         for key, event_id, time in self._rows(hits[shape.events[0]]):
             self._add("started", event_id, key, 0, (event_id,), time, time)
+        for place, number in list(enumerate(shape.events))[1:]:
+            self._later |= {(key, place, event_id): time for key, event_id, time in self._rows(hits[number])}
         for number in dict.fromkeys((*shape.lead, *(n for gap in shape.gaps for n in gap), *shape.trail)):
             self._missing += [(key, time, event_id) for key, event_id, time in self._rows(hits[number])]
 
     def ordered(self, place: int, before: Partials, reads: KeyedHits, untils: KeyedHits, order: Ints) -> None:
-        """Keep what was overwritten, dropped by `until`, and which events found nothing."""
+        """Keep what was overwritten and what was dropped by `until`."""
         keys = np.concatenate([reads.key, before.key, untils.key])[order]
         wanted = np.flatnonzero(np.isin(keys, self._numbers()))
-        previous = -1
-        for at in wanted.tolist():
-            same = previous == at - 1 and keys[previous] == keys[at]
-            entry, last = order[at], order[previous] if same else -1
-            pending = last - len(reads) if same and 0 <= last - len(reads) < len(before) else -1
-            if entry < len(reads):
-                if pending < 0:
-                    hit = reads.pick(np.array([entry]))
-                    for key, event_id, time in self._rows(hit):
-                        self._add("alone", event_id, key, place + 1, (), time, time)
-            elif pending >= 0:
-                new, until = entry - len(reads), entry - len(reads) - len(before)
-                by, time = (
-                    (int(before.last[new]), int(before.times[new, -1]))
-                    if until < 0
-                    else (int(untils.id[until]), int(untils.time[until]))
-                )
-                self._partials("overwritten" if until < 0 else "until", before.pick(np.array([pending])), by, time)
-            previous = at
+        for at, after in pairwise(wanted.tolist()):
+            pending, new = order[at] - len(reads), order[after] - len(reads)
+            if after != at + 1 or keys[at] != keys[after] or not 0 <= pending < len(before) or new < 0:
+                continue  # nothing was pending there, or an event of the next item took it
+            if new < len(before):
+                self._partials("overwritten", before, pending, int(before.last[new]), int(before.times[new, -1]))
+            else:
+                until = new - len(before)
+                self._partials("until", before, pending, int(untils.id[until]), int(untils.time[until]))
 
     def advanced(self, place: int, found: Partials, hits: KeyedHits, in_time: Mask) -> None:
         """Keep what went on, and what was rejected by maxspan."""
-        for at in np.flatnonzero(np.isin(found.key, self._numbers())).tolist():
+        for at in self._own(found):
             event_id, time, key = int(hits.id[at]), int(hits.time[at]), self._ring.key(int(found.key[at]))
             ids, first = found.ids[at].tolist(), int(found.times[at, 0])
+            self._later.pop((key, place + 1, event_id), None)
             if in_time[at]:
                 self._add("advanced", event_id, key, place + 1, (*ids, event_id), first, time)
             else:
@@ -142,29 +148,29 @@ class Tracer:
 
     def finished(self, found: Partials, kept: Mask) -> None:
         """Keep what an event between or before its events rejects."""
-        for at in np.flatnonzero(np.isin(found.key, self._numbers()) & ~kept).tolist():
+        for at in self._own(found, ~kept):
             key, times = self._ring.key(int(found.key[at])), found.times[at].tolist()
             windows = [(a, b) for a, b, gap in zip(times, times[1:], self._shape.gaps, strict=False) if gap]
             windows += [(times[-1] - self._span - 1, times[0])] if self._shape.lead else []
             stood = (i for k, t, i in self._missing if k == key and any(a < t < b for a, b in windows))
-            self._partials("missing", found.pick(np.array([at])), next(stood, None), times[-1])
+            self._partials("missing", found, at, next(stood, None), at_event=int(found.last[at]))
 
     def waiting(self, found: Partials, deadline: Ints) -> None:
         """Keep what waits."""
-        for at in np.flatnonzero(np.isin(found.key, self._numbers())).tolist():
-            self._partials("waiting", found.pick(np.array([at])), int(found.last[at]), limit=int(deadline[at]))
+        for at in self._own(found):
+            self._partials("waiting", found, at, int(found.last[at]), limit=int(deadline[at]))
 
     def closed(self, found: Partials, came: Ints) -> None:
         """Keep what an event after its events rejects."""
-        for at in np.flatnonzero(np.isin(found.key, self._numbers())).tolist():
+        for at in self._own(found):
             key, time = self._ring.key(int(found.key[at])), int(came[at])
             by = next((i for k, t, i in self._missing if k == key and t == time), None)
-            self._partials("missing", found.pick(np.array([at])), by, time)
+            self._partials("missing", found, at, by, time)
 
     def completed(self, found: Partials) -> None:
         """Keep alerts."""
-        for at in np.flatnonzero(np.isin(found.key, self._numbers())).tolist():
-            self._partials("completed", found.pick(np.array([at])), int(found.last[at]))
+        for at in self._own(found):
+            self._partials("completed", found, at, int(found.last[at]))
 
     def evicted(self, place: int, found: Partials) -> None:
         """Keep what was given up."""
@@ -179,39 +185,91 @@ class Tracer:
         self._all("open", found)
 
     def _all(self, kind: Kind, found: Partials) -> None:
-        for at in np.flatnonzero(np.isin(found.key, self._numbers())).tolist():
-            self._partials(kind, found.pick(np.array([at])), None)
+        for at in self._own(found):
+            self._partials(kind, found, at, None)
+
+    def _own(self, found: Partials, which: Mask | None = None) -> list[int]:
+        own = np.isin(found.key, self._numbers())
+        places: list[int] = np.flatnonzero(own if which is None else own & which).tolist()
+        return places
 
     def _partials(
-        self, kind: Kind, one: Partials, by: int | None, time: int | None = None, limit: int | None = None
-    ) -> None:
-        ids, times = one.ids[0].tolist(), one.times[0].tolist()
-        key = self._ring.key(int(one.key[0]))
-        self._add(kind, by, key, len(ids) - 1, tuple(ids), times[0], times[-1] if time is None else time, limit)
+        self, kind: Kind, found: Partials, at: int, by: int | None, time: int | None = None, limit: int | None = None,
+        at_event: int | None = None,
+    ) -> None:  # fmt: skip
+        ids, times = found.ids[at].tolist(), found.times[at].tolist()
+        last = times[-1] if time is None else time
+        self._add(
+            kind, by, self._ring.key(int(found.key[at])), len(ids) - 1, tuple(ids), times[0], last, limit, at_event
+        )
 
     def _add(
         self, kind: Kind, by: int | None, key: bytes, place: int, ids: tuple[int, ...], first: int, last: int,
-        limit: int | None = None,
+        limit: int | None = None, at_event: int | None = None,
     ) -> None:  # fmt: skip
-        until = first + self._span if limit is None else limit
-        self._steps.append(Step(kind, by, decode(key), self._items[place], ids, first, last, until))
+        step = Step(kind, by, decode(key), self._items[place], ids, first, last,
+                    first + self._span if limit is None else limit)  # fmt: skip
+        at = next(i for i in (at_event, by, *ids[-1:], 0) if i is not None)
+        self._steps.append(((by is None and at_event is None, at, kind == "until", -step.item, _RANKS[kind]), step))
 
     def _numbers(self) -> Ints:
         return self._ring.find(self._keys)
 
-    def _rows(self, hits: KeyedHits) -> Sequence[tuple[bytes, int, int]]:
+    def _rows(self, hits: KeyedHits) -> list[tuple[bytes, int, int]]:
         own = hits.pick(np.isin(hits.key, self._numbers()))
         columns = (column.tolist() for column in (own.key, own.id, own.time))
         return [(self._ring.key(key), event_id, time) for key, event_id, time in zip(*columns, strict=True)]
 
 
-#: what happens first where one event makes several things happen
-_RANKS = {kind: rank for rank, kind in enumerate((
-    "alone", "too_late", "advanced", "missing", "waiting", "completed", "overwritten", "started", "until",
-))}  # fmt: skip
+#: What is told first where one event makes several things happen; what time or the end did comes last.
+_ORDER: tuple[Kind, ...] = (
+    "alone", "too_late", "advanced", "overwritten", "started", "missing", "waiting", "completed", "until", "evicted",
+    "expired", "open",
+)  # fmt: skip
+_RANKS = {kind: rank for rank, kind in enumerate(_ORDER)}
 
 
-def _order(step: Step) -> tuple[bool, int, int, int]:
-    """Order by cause; what time or the end did comes last, by the partial match's last event."""
-    at = step.event_ids[-1] if step.event_id is None and step.event_ids else step.event_id or 0
-    return step.event_id is None, at, _RANKS.get(step.kind, len(_RANKS)), -step.item
+def trace(
+    rule: Rule, epochs: Iterable[Epoch], info: SourceInfo, event_id: int, limits: Limits | None = None
+) -> list[Step]:
+    """Return what became of the partial matches of a sequence rule under the keys that an event has in it.
+
+    Args:
+        rule: compiled against the schema of the source.
+        epochs: those of the source, from the first: what is pending depends on all before.
+
+    Returns:
+        The steps under those keys, of all events; empty if no item of the rule matches the event.
+
+    Raises:
+        UsageError: if the rule is no sequence.
+    """
+    if rule.program.kind != "sequence":
+        raise UsageError(f"{rule.id} is no sequence", do="Explain its condition at the event instead.")
+    limits = limits or Limits()
+    pack = Pack((rule,), {}, "", schema=info.schema)
+    scanner = Scanner(pack, info, "live", limits)
+    scans = [scanner.scan(epoch) for epoch in epochs]
+    machine = SequenceMachine(rule.program, frozenset(range(SHARDS)), limits)
+    keys = _keys_of(scans, rule.id, event_id)
+    tracer = Tracer(keys, machine.keys, machine.shape, machine.span)
+    machine.observer = tracer
+    for scan in scans:
+        blocks = scan.hits.get(rule.id, ())
+        machine.keys.intern(keys)  # so that events are told of under which nothing is pending
+        machine.feed(blocks, [0] * len(blocks), scan)
+    if scans:
+        machine.expire(scans[-1].event_time_ns)
+    for found in (*(slots.at(slots.where()) for slots in machine.slots), machine.windows.found):
+        tracer.left(found)
+    return tracer.steps()
+
+
+def _keys_of(scans: Sequence[Scan], rule_id: str, event_id: int) -> list[bytes]:
+    """Return the distinct keys that an event has in any item of a rule."""
+    keys: dict[bytes, None] = {}
+    for block in (block for scan in scans for block in scan.hits.get(rule_id, ())):
+        for row in np.flatnonzero(block.event_id == event_id).tolist():
+            sets, index = block.keys.found()
+            keys.update(dict.fromkeys(sets[index[row]]))
+    return list(keys)
