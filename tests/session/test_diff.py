@@ -173,7 +173,7 @@ def test_other_limits_are_a_cause(tmp_path: Path):
 
 
 def test_an_engine_that_died_is_the_cause(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(EngineProcess, "start", lambda self, path: os.kill(self.pid, signal.SIGKILL))
+    monkeypatch.setattr(EngineProcess, "start", lambda self, *_: os.kill(self.pid, signal.SIGKILL))
     diff = diff_rules(recorded(tmp_path / "a.krec"))
     assert diff.extra
     assert not diff.same

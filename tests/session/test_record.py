@@ -89,7 +89,7 @@ def test_a_killed_engine_does_not_stop_the_capture(tmp_path: Path, monkeypatch: 
     assert "SIGKILL" in run.stopped
 
 
-def _start_and_kill(self: EngineProcess, path: Path) -> None:
+def _start_and_kill(self: EngineProcess, *_: object) -> None:
     os.kill(self.pid, signal.SIGKILL)
 
 
@@ -97,17 +97,21 @@ def test_the_engine_dies_with_its_worker(tmp_path: Path):
     killer = threading.Timer(1.2, _kill_a_grandchild)
     killer.start()
     world = now_world(2000, step_ns=1_000_000)
-    report = record(tmp_path / "a.krec", world, options=RecordOptions(live=LiveOptions(workers=2)))
+    live = LiveOptions(workers=2, delay_per_epoch_s=0.05)  # it is still at work when its worker dies
+    report = record(tmp_path / "a.krec", world, options=RecordOptions(live=live))
     killer.join()
     assert "engine worker" in str(report.engine_error)
     assert open_recording(tmp_path / "a.krec").complete
 
 
 def _kill_a_grandchild() -> None:
-    for engine in _children(os.getpid()):
-        for worker in _children(engine):
-            os.kill(worker, signal.SIGKILL)
-            return
+    ends = time.monotonic() + 60
+    while time.monotonic() < ends:
+        for engine in _children(os.getpid()):
+            for worker in _children(engine):
+                os.kill(worker, signal.SIGKILL)
+                return
+        time.sleep(0.05)
 
 
 def _children(pid: int) -> list[int]:
@@ -224,8 +228,8 @@ def test_a_killed_recorder_leaves_an_engine_that_finishes_by_itself(tmp_path: Pa
 def _record_forever(connection: Connection[Any, Any], path: Path) -> None:
     start = EngineProcess.start
 
-    def start_and_tell(self: EngineProcess, path: Path) -> None:
-        start(self, path)
+    def start_and_tell(self: EngineProcess, *arguments: Any) -> None:
+        start(self, *arguments)
         connection.send(self.pid)
 
     EngineProcess.start = start_and_tell  # type: ignore[method-assign]
