@@ -147,7 +147,7 @@ def _second_pass(
                 f"line {number} is not what it was a moment ago: the file changed while it was read",
                 where=name, do="Import a copy, or a file that nothing writes to.",
             )  # fmt: skip
-        builder.add(layout.read(decode(data), number - 1), len(data))
+        builder.add(layout.read(decode(data), number - 1, index.times[place]), len(data))
         if builder.full:
             yield builder.epoch()
         if done % _TELL_EVERY == 0:

@@ -6,6 +6,7 @@ and empty lists are no values; the objects of a list give each of their fields a
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -53,9 +54,23 @@ def flatten(event: Mapping[str, Any]) -> Fields:
     return out
 
 
+#: Names of nested fields, by what they begin with and by their last part: one string object each, because all that is
+#: done with fields is to look them up. Forgotten when there are too many.
+_names: dict[str, dict[str, str]] = {}
+_MOST_NAMES = 4_096
+
+
+def _named(prefix: str, key: str) -> str:
+    if len(_names) > _MOST_NAMES or len(_names.setdefault(prefix, {})) > _MOST_NAMES:
+        _names.clear()
+        _names[prefix] = {}
+    return _names[prefix].setdefault(key, sys.intern(prefix + key) if type(key) is str else f"{prefix}{key}")
+
+
 def _object(out: Fields, prefix: str, event: Mapping[str, Any], depth: int) -> None:
+    known = _names.get(prefix) or {}
     for key, value in event.items():
-        kind, name = type(value), prefix + key
+        kind, name = type(value), known.get(key) or _named(prefix, key)
         if kind in _PLAIN:
             if name in out:
                 _add(out, name, value)

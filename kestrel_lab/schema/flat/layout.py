@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from kestrel_lab.schema.flat.convert import fit, text_of
 from kestrel_lab.schema.flat.errors import RejectedError
@@ -41,14 +41,14 @@ class Layout:
     tiebreaker: str | None = None
     id: str | None = None
 
-    def read(self, event: Mapping[str, Any], number: int) -> FlatEvent:
-        """Return an event; `number` is how many there were before it.
+    def read(self, event: Mapping[str, Any], number: int, time: int | None = None) -> FlatEvent:
+        """Return an event; `number` is how many there were before it, `time` its time in ns if that is known.
 
         Raises:
             RejectedError: if it has no time, or a value that does not fit its field.
         """
         fields = flatten(event)
-        time = self._time(fields, number)
+        time = self._time(fields, number) if time is None else time
         if self.timestamp == TIME or TIME not in fields:
             fields[TIME] = time // _MS
         for name in [name for name in fields if name in _TYPED]:
@@ -72,8 +72,7 @@ class Layout:
             raise RejectedError(f"`{self.timestamp}`: {error}") from None
 
 
-@dataclass(frozen=True, slots=True)
-class FlatEvent:
+class FlatEvent(NamedTuple):
     """An event: its fields, those of the builtin schema converted; its categories; its time in ns since 1970."""
 
     fields: Fields

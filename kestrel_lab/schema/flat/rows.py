@@ -154,8 +154,8 @@ class _TextWriter(_Writer):
         self._codes: dict[str, int] = {}
 
     def column(self, values: Sequence[Cell]) -> Array:
-        known = self._codes
-        return np.array([known[v] if type(v) is str and v in known else self._code(v) for v in values], self._dtype)
+        known, code = self._codes.get, self._code
+        return np.array([known(v) or code(v) for v in values], self._dtype)
 
     def _code(self, value: Cell) -> int:
         code = self._strings.code(bytes_of(value))
