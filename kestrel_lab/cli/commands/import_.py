@@ -122,7 +122,7 @@ def _show(report: ImportReport, fmt: output.Format) -> None:
             "fields": _inferred(report),
         })  # fmt: skip
         return
-    output.note(f"{units.count(report.events)} events in {len(report.schema.tables)} tables, "
+    output.note(f"{units.count(report.events)} events with "
                 f"{len(_inferred(report))} fields")  # fmt: skip
     click.echo(str(report.path))
 

@@ -79,6 +79,7 @@ def _origin(source: Recording) -> dict[str, Any]:
         "host": source.info.host.get("host.name"),
         "kernel": facts.get("kernel"),
         "boot_id": source.info.boot_id,
+        **({"imported": facts["import"]} if "import" in facts else {}),
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -55,7 +56,7 @@ class Lines:
 
     def __iter__(self) -> Iterator[Line]:
         """Yield the lines that are not blank, without their ends."""
-        offset, read = 0, self._file.readline
+        offset, read = self._file.tell(), self._file.readline
         while data := read(MAX_LINE + 1):
             length = len(data)
             self._hash.update(data)
@@ -73,6 +74,14 @@ class Lines:
     def at(self, offset: int, length: int) -> bytes:
         """Return the bytes of a line again."""
         return os.pread(self._file.fileno(), length, offset)
+
+
+def _regular(source: BinaryIO) -> bool:
+    """Return whether its bytes can be read again from where they lie."""
+    try:
+        return stat.S_ISREG(os.fstat(source.fileno()).st_mode)
+    except OSError:
+        return False
 
 
 def _plain(source: BinaryIO, codec: Literal["gzip", "zstd"]) -> BinaryIO:
@@ -93,7 +102,7 @@ def open_lines(source: BinaryIO, folder: Path) -> Iterator[Lines]:
     """
     head = source.peek(4)[:4] if hasattr(source, "peek") else b""
     codec = next((name for magic, name in _COMPRESSED.items() if head.startswith(magic)), None)
-    if codec is None and source.seekable():
+    if codec is None and _regular(source):
         yield Lines(source)
         return
     with tempfile.TemporaryFile(dir=folder) as copy:
