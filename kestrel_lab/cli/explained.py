@@ -11,7 +11,7 @@ from kestrel_lab.cli import output, units
 from kestrel_lab.schema.values import Value, to_json
 
 if TYPE_CHECKING:
-    from kestrel_lab.engine import EventVerdict, Part, RuleExplanation, StageFacts, StageVerdict
+    from kestrel_lab.engine import EventVerdict, Part, RuleExplanation, StageFacts, StageVerdict, Step
     from kestrel_lab.session import EventExplanation
 
 
@@ -58,6 +58,10 @@ def show_event(found: EventExplanation, fmt: output.Format) -> None:
     for stage in event.stages:
         for line in _stage_lines(event, stage):
             click.echo(output.printable(line))
+    if found.rule.program.kind == "sequence":
+        click.echo("\npartial matches under the join keys of this event")
+        for line in _trace_lines(found):
+            click.echo(output.printable(line))
 
 
 def event_json(found: EventExplanation) -> dict[str, Any]:
@@ -78,6 +82,7 @@ def event_json(found: EventExplanation) -> dict[str, Any]:
             }
             for stage in found.verdict.stages
         ],
+        "steps": [_step_json(step) for step in found.steps],
     }
 
 
@@ -149,6 +154,62 @@ def _part_json(root: Part) -> dict[str, Any]:
             "parts": [made[id(p)] for p in part.parts],
         }
     return made[id(root)]
+
+
+#: What the matcher did, in words; `{by}` is the event that made it, `{limit}` how far it may be from the first.
+_STEPS = {
+    "started": "begun by event {by}",
+    "advanced": "event {by} is item {item}",
+    "alone": "event {by} would be item {item}, but nothing was pending before it",
+    "overwritten": "replaced by the newer one that ends with event {by}",
+    "too_late": "died: event {by} comes {after} after the first, and maxspan is {limit}",
+    "until": "died: event {by} is the `until` of its key",
+    "missing": "died: event {by} stands where none may",
+    "evicted": "died: given up for want of room",
+    "expired": "died: nothing continued it within {limit}",
+    "waiting": "all events are there; it waits for {limit} to pass without one that may not come",
+    "completed": "whole: an alert",
+    "open": "still pending at the end",
+}
+_MOST_STEPS = 40
+
+
+def _trace_lines(found: EventExplanation) -> list[str]:
+    """Return the steps around the event, those that it made itself marked."""
+    steps, event_id = found.steps, found.verdict.event_id
+    if not steps:
+        return ["  none: the event passes no item, so it has no part in any"]
+    at = next((n for n, step in enumerate(steps) if (step.event_id or 0) >= event_id), len(steps))
+    first = max(0, min(at - _MOST_STEPS // 2, len(steps) - _MOST_STEPS))
+    shown = steps[first : first + _MOST_STEPS]
+    out = [f"  ... {units.count(first)} earlier steps"] if first else []
+    out += [f"{'>' if step.event_id == event_id else ' '} {_step_line(step)}" for step in shown]
+    left = len(steps) - first - len(shown)
+    return out + ([f"  ... {units.count(left)} later steps"] if left else [])
+
+
+def _step_line(step: Step) -> str:
+    said = _STEPS[step.kind].format(
+        by="that must not be there" if step.event_id is None else step.event_id,
+        item=step.item,
+        after=units.duration(step.last_ns - step.first_ns),
+        limit=units.duration(step.limit_ns - step.first_ns),
+    )
+    key = ", ".join(map(_shown, step.key))
+    return f"[{' '.join(map(str, step.event_ids))}]{f' by {key}' if key else ''}  {said}"
+
+
+def _step_json(step: Step) -> dict[str, Any]:
+    return {
+        "kind": step.kind,
+        "event_id": step.event_id,
+        "key": [to_json(value) for value in step.key],
+        "item": step.item,
+        "event_ids": list(step.event_ids),
+        "first_ns": step.first_ns,
+        "last_ns": step.last_ns,
+        "limit_ns": step.limit_ns,
+    }
 
 
 def _values_json(values: Mapping[str, Value]) -> dict[str, Any]:

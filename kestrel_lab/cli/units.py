@@ -35,3 +35,9 @@ def clock(ns: int) -> str:
     """Return a wall time in ns as a time of day in UTC, to the ms: 03:04:05.000."""
     whole, part = divmod(ns, 1_000_000_000)
     return f"{datetime.fromtimestamp(whole, UTC):%H:%M:%S}.{part // 1_000_000:03d}"
+
+
+def duration(ns: int) -> str:
+    """Return a length of time in ns, exactly, in seconds: 0.02 s, 1 s, 300.000000001 s."""
+    whole, part = divmod(ns, 1_000_000_000)
+    return f"{whole}.{part:09d}".rstrip("0").rstrip(".") + " s"

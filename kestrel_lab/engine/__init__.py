@@ -15,6 +15,7 @@ from kestrel_lab.engine.scan import Hits, Scan
 from kestrel_lab.engine.scanner import Scanner
 from kestrel_lab.engine.span import SPAN_ROWS
 from kestrel_lab.engine.state import merge as merge_states
+from kestrel_lab.engine.trace import Step, trace
 from kestrel_lab.engine.verdict import EventVerdict, Part, StageVerdict, verdict
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "Scanner",
     "StageFacts",
     "StageVerdict",
+    "Step",
     "Unsupported",
     "check_pack",
     "engine_build",
@@ -45,5 +47,6 @@ __all__ = [
     "merge_states",
     "pack_from_files",
     "query_pack",
+    "trace",
     "verdict",
 ]

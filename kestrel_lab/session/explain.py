@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-from kestrel_lab.engine import EventVerdict, Pack, Rule, verdict
+from kestrel_lab.engine import EventVerdict, Pack, Rule, Step, trace, verdict
 from kestrel_lab.schema.alert import Mode
 from kestrel_lab.schema.epoch import Epoch, EpochSource
 from kestrel_lab.schema.errors import UsageError
@@ -15,10 +15,15 @@ from kestrel_lab.session.sources import as_source
 
 @dataclass(frozen=True, slots=True)
 class EventExplanation:
-    """What one event made of one rule."""
+    """What one event made of one rule.
+
+    Attributes:
+        steps: for a sequence, what became of the partial matches under the event's join keys, over the whole source.
+    """
 
     rule: Rule
     verdict: EventVerdict
+    steps: tuple[Step, ...] = ()
 
 
 def rule_of(pack: Pack, rule_id: str) -> Rule:
@@ -38,7 +43,7 @@ def rule_of(pack: Pack, rule_id: str) -> Rule:
 def explain_event(
     source: EpochSource, pack: Pack, rule_id: str, event_id: int, *, mode: Mode = "deterministic"
 ) -> EventExplanation:
-    """Return what an event of a source made of a rule: each leaf with what it read.
+    """Return what an event of a source made of a rule: each leaf with what it read, a sequence's trace.
 
     Args:
         pack: the rule's; it is compiled for the source's schema here.
@@ -52,7 +57,9 @@ def explain_event(
     pack = pack.for_schema(source.info.schema)
     rule = rule_of(pack, rule_id)
     epoch = epoch_of(source, event_id)
-    return EventExplanation(rule, verdict(rule, pack, source.info, epoch, event_id, mode))
+    found = verdict(rule, pack, source.info, epoch, event_id, mode)
+    steps = trace(rule, source.epochs(), source.info, event_id, pack.limits) if rule.program.kind == "sequence" else ()
+    return EventExplanation(rule, found, tuple(steps))
 
 
 def epoch_of(source: EpochSource, event_id: int) -> Epoch:

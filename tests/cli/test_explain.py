@@ -76,6 +76,17 @@ def test_a_terminal_is_safe_from_what_events_hold(case: Path) -> None:
     assert found["stages"][0]["condition"]["parts"][1]["values"] == {"file.path": "/tmp/a\x1b[2J.sh"}
 
 
+def test_a_sequence_tells_what_became_of_its_partial_matches(case: Path) -> None:
+    explain = ("rules", "explain", "drop-and-run", "--recording", case, "--event")
+    shown = run(*explain, 2).stdout.split("partial matches under the join keys of this event\n")[1]
+    assert shown == ("> [2] by 7  begun by event 2\n  [2 4] by 7  event 4 is item 1\n  [2 4] by 7  whole: an alert\n")
+    assert run(*explain, 6).stdout.endswith("  none: the event passes no item, so it has no part in any\n")
+    (found,) = objects(run(*explain, 4, "--format", "ndjson"))
+    assert [(step["kind"], step["event_ids"]) for step in found["steps"]] == [
+        ("started", [2]), ("advanced", [2, 4]), ("completed", [2, 4]),
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
