@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kestrel_lab.engine import Pack
+from kestrel_lab.engine import Pack, pack_from_files
 from kestrel_lab.recording import RecordingWriter, open_recording
 from kestrel_lab.schema.alert import Alert, PackUse, Skip
 from kestrel_lab.schema.epoch import Ledger
@@ -18,7 +18,7 @@ from kestrel_lab.session.prove import CONFIGURATIONS, prove
 from kestrel_lab.session.recorded import live_run, recorded_rules, replay_as_live
 from kestrel_lab.session.replay import Replay, replay
 from kestrel_lab.session.schedule import PackSchedule, use_at
-from tests.session.scenario import DROPPED_AND_RUN, memory, pack, rule
+from tests.session.scenario import CONNECT, DROPPED_AND_RUN, FILES, memory, pack, rule
 
 WORLD = memory(400)
 FIRST = [epoch.first_event_id for epoch in WORLD.stored]
@@ -172,3 +172,26 @@ def test_the_same_rules_in_other_words_can_come_back(tmp_path: Path) -> None:
     assert words.hash == OLD.hash
     record(tmp_path / "a.krec", (0, OLD), (FIRST[5], NEW), (FIRST[10], words))
     assert replay_as_live(open_recording(tmp_path / "a.krec")).alerts
+
+
+SHAPES = {
+    "head.toml": rule("head", f"{CONNECT} | head 5", ()),
+    "tail.toml": rule("tail", f"{CONNECT} | tail 3", ()),
+    "sample.toml": rule("sample", "sample by process.pid [file where true] [network where destination.port == 4444]"),
+    "missing.toml": rule(
+        "missing",
+        'sequence by process.pid with maxspan=6ms [file where event.action == "creation"] '
+        '![network where destination.port == 4444]', (),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_every_shape_of_rule_remembers_across_packs(workers: int) -> None:
+    one = pack_from_files(SHAPES | {"x.toml": FILES["shell.toml"]})
+    two = pack_from_files(SHAPES | {"x.toml": FILES["deleted.toml"]})
+    whole = replay(WORLD, one)
+    found = replay(WORLD, schedule((0, one), (FIRST[5], two), (FIRST[9], one)), workers=workers)
+    for rule_id in ("head", "tail", "sample", "missing"):
+        assert said(found, rule_id) == said(whole, rule_id)
+        assert said(whole, rule_id)
