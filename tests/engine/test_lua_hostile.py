@@ -91,6 +91,7 @@ FOREVER = {
     "order": "local s = 'a' for i = 1, 18 do s = s .. s end while s .. 'a' > s do end",
     "regex": "local s = 'a' for i = 1, 14 do s = s .. s end while true do regex(s, '(a|aa)*b') s = s .. 'a' end",
     "like": "local n = 0 while true do n = n + 1 like('n' .. n, '*a*b*c*d*') end",
+    "many arguments": f"while true do math.max({', '.join(['1'] * 200)}) end",
     "arguments": "while true do math.max(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15) end",
 }  # fmt: skip
 

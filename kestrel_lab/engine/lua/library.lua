@@ -93,8 +93,14 @@ local function text(value)
   fail("a " .. kind(value) .. " cannot be joined to a text")
 end
 
-function K.join(count, ...)
-  local parts, size = { ... }, 0
+function K.join(count, a, b, ...)
+  if count == 2 then
+    if a == nil or b == nil then return nil end
+    a, b = text(a), text(b)
+    grow_text(#a + #b)
+    return a .. b
+  end
+  local parts, size = { a, b, ... }, 0
   for place = 1, count do
     if parts[place] == nil then return nil end
     parts[place] = text(parts[place])
@@ -117,17 +123,26 @@ function K.math_fmod(a, b)
   if reckoned(a, b) then return fmod(a, b) end
 end
 
-local function greatest(before, a, ...)
-  local best = check_number(a)
-  for place = 1, select("#", ...) do
-    local other = check_number((select(place, ...)))
-    if before(best, other) then best = other end
-  end
-  return best
+-- Of two numbers that have no order, or are both zero, the first.
+local function greater(a, b)
+  if reckoned(a, b) then return a < b and b or a end
+end
+local function lesser(a, b)
+  if reckoned(a, b) then return b < a and b or a end
 end
 
-function K.math_max(...) return greatest(function(a, b) return a < b end, ...) end
-function K.math_min(...) return greatest(function(a, b) return b < a end, ...) end
+local function best(choose, a, ...)
+  local others = select("#", ...)
+  if others == 0 then return a ~= nil and check_number(a) or nil end
+  if others == 1 then return choose(a, (...)) end
+  local found, rest = a, { ... }
+  grow(16 * others)
+  for place = 1, others do found = choose(found, rest[place]) end
+  return found
+end
+
+function K.math_max(a, ...) return best(greater, a, ...) end
+function K.math_min(a, ...) return best(lesser, a, ...) end
 
 local function whole(value, default)
   if value == nil then return default end

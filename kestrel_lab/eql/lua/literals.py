@@ -1,4 +1,4 @@
-"""Lua literals to values."""
+"""Lua literals to values, and values to Lua."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 
 from kestrel_lab.eql.errors import QueryError
 
+_EXACT = 1 << 53  # whole numbers from here on are boxed: a Lua number does not tell them from their neighbours
 _INTEGER = re.compile(r"[0-9]+|0[xX][0-9a-fA-F]+")
 _DECIMAL = re.compile(r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _ESCAPE = re.compile(rb"\\(?:([0-9]{1,3})|x([0-9a-fA-F]{2})|z\s*|(\r\n|[\s\S]))")
@@ -65,3 +66,24 @@ def long_string(text: str) -> bytes:
     size = text.index("[", 1) + 1
     body = text[size:-size].replace("\r\n", "\n")
     return body.removeprefix("\n").encode()
+
+
+def written(value: bytes | int | float | bool | None) -> str:
+    """Return a value as rewritten Lua has it."""
+    if value is None:
+        return "nil"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, bytes):
+        return f'"{"".join(map(_escaped, value))}"'
+    if isinstance(value, float):
+        return f"({value.hex()})" if value else ("(-0.0)" if str(value)[0] == "-" else "0")
+    if abs(value) < _EXACT:
+        return f"({value})" if value < 0 else str(value)
+    bits = value & (1 << 64) - 1
+    return f"K.int({bits >> 32}, {bits & 0xFFFF_FFFF}, {int(value < 0)})"
+
+
+def _escaped(byte: int) -> str:
+    plain = 0x20 <= byte < 0x7F and byte not in (0x22, 0x5C)
+    return chr(byte) if plain else f"\\{byte:03d}"

@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 
 from kestrel_lab.eql.errors import QueryError
 from kestrel_lab.eql.lua import ast
+from kestrel_lab.eql.lua.literals import written
 from kestrel_lab.eql.lua.names import CAPTURE, EVENT, LIBRARY, MATCH, TESTS, Names, no_function
 from kestrel_lab.eql.lua.reads import Reads
 
 _CALLS = {"+": "add", "-": "sub", "*": "mul", "/": "div", "%": "mod", "<": "lt", "<=": "le", ">": "gt", ">=": "ge"}
-_EXACT = 1 << 53  # whole numbers from here on are boxed: a Lua number does not tell them from their neighbours
 
 
 @dataclass
@@ -185,7 +185,7 @@ class Rewriter:
         self.cost += 1
         match node:
             case ast.Constant():
-                return constant(node.value)
+                return written(node.value)
             case ast.Name():
                 return self._name(node)
             case ast.Index():
@@ -304,27 +304,6 @@ class Rewriter:
         self.names.level -= 1
         enter = "depth = depth + 1 if depth > K.deepest then K.too_deep() end"
         return f"({_names(parameters)})\n{enter}\n{body}\ndepth = depth - 1\nend"
-
-
-def constant(value: bytes | int | float | bool | None) -> str:
-    """Return a value as Lua."""
-    if value is None:
-        return "nil"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, bytes):
-        return f'"{"".join(map(_escaped, value))}"'
-    if isinstance(value, float):
-        return f"({value.hex()})" if value else ("(-0.0)" if str(value)[0] == "-" else "0")
-    if abs(value) < _EXACT:
-        return f"({value})" if value < 0 else str(value)
-    bits = value & (1 << 64) - 1
-    return f"K.int({bits >> 32}, {bits & 0xFFFF_FFFF}, {int(value < 0)})"
-
-
-def _escaped(byte: int) -> str:
-    plain = 0x20 <= byte < 0x7F and byte not in (0x22, 0x5C)
-    return chr(byte) if plain else f"\\{byte:03d}"
 
 
 def _names(names: Sequence[ast.Name]) -> str:
