@@ -1,0 +1,104 @@
+"""Tests of lists and of what lists are joined to, against the definition; vectors; what a condition implies."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kestrel_lab.engine.classes import Classes
+from kestrel_lab.engine.gates import clauses_of
+from kestrel_lab.engine.vectors import Vectors
+from kestrel_lab.eql import compile_query
+from kestrel_lab.eql.ir import TextTest
+from kestrel_lab.eql.regex import translate
+from kestrel_lab.eql.texttest import passes
+from kestrel_lab.schema.access import Coded, Dictionary, Lists
+from kestrel_lab.schema.build import GrowingStrings
+from kestrel_lab.schema.schema import BUILTIN
+
+_WORDS = [b"a", b"-c", b"/tmp/x", b"b c", b"", b"AB", b"x" * 40, b"\xff", b"-", b"a-c"]
+lists = st.lists(st.lists(st.sampled_from(_WORDS), max_size=4), min_size=1, max_size=8)
+_patterns = st.sampled_from(
+    [
+        b"*a*",
+        b"a*",
+        b"*-c /tmp*",
+        b"-*c*",
+        b"*",
+        b"",
+        b"a",
+        b"* *",
+        b"*b c*",
+        b"*x*x*",
+        b"*" + b"x" * 40,
+        b"?",
+        b"*\xff*",
+    ]
+)
+_likes = st.builds(
+    lambda fold, found: TextTest("f", "like", fold, tuple(sorted({p.lower() if fold else p for p in found}))),
+    st.booleans(), st.lists(_patterns, min_size=1, max_size=3),
+)  # fmt: skip
+_literals = st.builds(
+    lambda op, p: TextTest("f", op, False, (p,)),
+    st.sampled_from(["equal", "prefix", "suffix", "contains", "less"]), st.sampled_from([b"a", b"-c /", b"", b"a a"]),
+)  # fmt: skip
+_regexes = st.builds(
+    lambda p, fold: TextTest("f", "regex", False, (translate(p, fold=fold),)),
+    st.sampled_from([".*-c.*", "a", ".*c /t.*", "[ab]+", ".*(a|b).*", "-.?c", ""]), st.booleans(),
+)  # fmt: skip
+tests = st.lists(st.one_of(_likes, _literals, _regexes), max_size=6)
+
+
+def dictionary(found: list[list[bytes]], *, joined: bool) -> Dictionary:
+    """A dictionary of lists; code 0 is the empty list, which is missing."""
+    strings = GrowingStrings()
+    codes = [[], *([strings.code(word) for word in words] for words in found)]
+    offsets = np.cumsum([0, *map(len, codes)])
+    items = np.array([code for of_one in codes for code in of_one], np.int32)
+    values = [None, *((b" ".join(words) if joined else tuple(words)) if words else None for words in found)]
+    elements = Dictionary("e", lambda: len(strings), lambda a, b: strings.values(a, b))
+    made = Lists(lambda: (offsets, items), elements, joined)
+    return Dictionary("d", lambda: len(codes), lambda a, b: values[a:b], None, made)
+
+
+@settings(max_examples=400, deadline=None)
+@given(lists, tests, st.booleans(), st.data())
+def test_lists_and_joined_lists_pass_what_the_definition_says(found, chosen, joined, data) -> None:  # type: ignore[no-untyped-def]
+    chosen = list({(t.op, t.fold, t.patterns): t for t in chosen}.values())
+    classes = Classes(chosen, np.zeros((len(chosen), 64), np.uint8), joined=joined)
+    classes.enter(0)
+    coded = Coded(np.arange(len(found) + 1), dictionary(found, joined=joined))
+    asked = data.draw(st.permutations(range(len(chosen))))
+    for test in asked:  # in any order, one at a time, the answers stay
+        classes.of(coded, [test])
+    numbers = classes.of(coded)
+    bits = classes.bits[numbers]
+    for number, test in enumerate(chosen):
+        for row, words in enumerate([[], *found]):
+            values = [b" ".join(words)] if joined and words else words
+            assert bits[row, number] == any(passes(test, v) for v in values), (test, words)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.lists(st.booleans(), min_size=70, max_size=70), min_size=1, max_size=12))
+def test_equal_vectors_have_one_number(rows: list[list[bool]]) -> None:
+    vectors, table = Vectors(70), np.array([*rows, *rows], np.bool_)
+    numbers = vectors.number(table)
+    assert (vectors.bits[numbers] == table).all()
+    assert len({tuple(row) for row in rows}) == len(set(numbers.tolist()))
+
+
+def gates(condition: str) -> list[set[tuple[str, tuple[bytes, ...]]]]:
+    (stage,) = compile_query(f"process where {condition}").stages
+    return [{(t.field, t.patterns) for t in clause} for clause in clauses_of(stage.expr, BUILTIN.fields)]
+
+
+def test_a_condition_joined_by_or_has_a_clause_if_each_part_has_one() -> None:
+    name, args = ("process.name", (b"a",)), ("process.args", (b"x",))
+    assert gates('process.args == "x" and process.name == "a"') == [{name}, {args}]
+    assert gates('(process.name == "a" and process.pid > 1) or process.args == "x"') == [{name, args}]
+    assert gates('process.name == "a" or process.pid > 1') == []
+    assert gates('not process.name == "a"') == []
+    assert gates('event.action == "exec" and host.os.type == "linux"') == []
