@@ -11,6 +11,7 @@ from typing import Any
 
 from kestrel_lab.schema import lock
 from kestrel_lab.schema.actions import ACTIONS, Action
+from kestrel_lab.schema.check import check
 from kestrel_lab.schema.fields import COMMON_COLUMNS, ENTITY_COLUMNS, FIELDS, SCHEMA_VERSION, TABLE_COLUMNS
 from kestrel_lab.schema.types import Absent, ByAction, Column, Constant, Derived, Entity, Field, Parent, Physical, Row
 from kestrel_lab.schema.vocabulary import VOCABULARY
@@ -151,13 +152,11 @@ class Schema:
         Raises:
             KeyError, ValueError, TypeError: if the data is no lock.
         """
-        return cls(
-            named(map(lock.field_from, data["fields"])),
-            tuple(lock.action_from(a) for a in data["actions"]),
-            {table: tuple(lock.column_from(c) for c in columns) for table, columns in data["tables"].items()},
-            int(data["schema_version"]),
-            str(data.get("base", "")),
-        )
+        fields = named(map(lock.field_from, data["fields"]))
+        actions = tuple(lock.action_from(a) for a in data["actions"])
+        columns = {t: tuple(lock.column_from(c) for c in own) for t, own in data["tables"].items()}
+        check(fields, actions, columns)
+        return cls(fields, actions, columns, int(data["schema_version"]), str(data.get("base", "")))
 
 
 BUILTIN = Schema(

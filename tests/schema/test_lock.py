@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -60,6 +61,32 @@ def test_the_lock_comes_back_from_json() -> None:
     assert back.lock() == BUILTIN.lock()
     assert back.keys == BUILTIN.keys
     assert replace(BUILTIN, base="00ff") != BUILTIN
+
+
+@pytest.mark.parametrize(
+    ("edit", "what"),
+    [
+        (lambda d: d["actions"][0].update(code=0), "codes of actions"),
+        (lambda d: d["actions"][1].update(code=d["actions"][0]["code"]), "codes of actions"),
+        (lambda d: d["actions"][-1].update(code=256), "codes of actions"),
+        (lambda d: d["actions"][0].update(table="../up"), "the tables"),
+        (lambda d: d["tables"].pop("file"), "the tables"),
+        (lambda d: d["tables"]["entity"].pop(), "columns of processes"),
+        (lambda d: d["tables"]["file"].append(d["tables"]["file"][0]), "one name"),
+        (lambda d: d["tables"]["file"].pop(12), "file.path is nowhere"),
+        (lambda d: d["fields"][0].update(tables=["other"]), "event.sequence is nowhere"),
+        (lambda d: d["fields"][1]["source"].update(attribute="__class__"), "event.category is nowhere"),
+        (lambda d: [f["source"].update(function="no") for f in d["fields"] if f["name"] == "file.name"],
+         "file.name is nowhere"),
+        (lambda d: [f["source"].update(of="file.name") for f in d["fields"] if f["name"] == "file.name"],
+         "file.name is nowhere"),
+    ],
+)  # fmt: skip
+def test_a_lock_that_is_no_schema_is_refused(edit: Callable[[dict[str, Any]], object], what: str) -> None:
+    data = json.loads(json.dumps(BUILTIN.lock()))
+    edit(data)
+    with pytest.raises(ValueError, match=what):
+        Schema.from_lock(data)
 
 
 def test_field_and_column_names_are_unique_and_sources_exist() -> None:
