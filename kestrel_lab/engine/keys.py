@@ -109,12 +109,19 @@ def _join_keys(info: SourceInfo, epoch: Epoch, table: str, by: By, rows: Array) 
                            strict=True)  # fmt: skip
     if len(by) == 1:
         return columns[0], indexes[0]
-    distinct, inverse = np.unique(np.column_stack(indexes), axis=0, return_inverse=True)
-    sets = [
-        tuple(map(b"".join, islice(product(*(c[i] for c, i in zip(columns, row, strict=True))), MAX_KEYS)))
-        for row in distinct.tolist()
-    ]
-    return sets, inverse.reshape(-1)
+    sets, index = columns[0], indexes[0]
+    for more, its in zip(columns[1:], indexes[1:], strict=True):
+        distinct, index = np.unique(index * len(more) + its, return_inverse=True)
+        pairs = zip((distinct // len(more)).tolist(), (distinct % len(more)).tolist(), strict=True)
+        sets = [_product(sets[one], more[other]) for one, other in pairs]
+    return sets, index
+
+
+def _product(begins: Keys, ends: Keys) -> Keys:
+    """Return the keys that begin with one and end with another, the first `MAX_KEYS`."""
+    if len(begins) == 1 and len(ends) == 1:
+        return (begins[0] + ends[0],)
+    return tuple(map(b"".join, islice(product(begins, ends), MAX_KEYS)))
 
 
 def _choices(

@@ -12,7 +12,7 @@ from itertools import chain
 
 import numpy as np
 
-from kestrel_lab.engine.keyring import Ints, KeyRing, keyed, together
+from kestrel_lab.engine.keyring import Ints, KeyedHits, KeyRing, Mask, keyed, together
 from kestrel_lab.engine.keys import SHARDS, shard_of
 from kestrel_lab.engine.limits import Limits
 from kestrel_lab.engine.missing import per_shard
@@ -76,7 +76,7 @@ class SampleMachine:
             bases: for each block, the handle of the captures of its first row.
         """
         ring, out, ticks = KeyRing(self._shards), list[Whole](), list(scan.ticks)
-        for event_id, key, now, entries in self._events(blocks, bases, ring):
+        for event_id, key, now, entries in self._events(blocks, bases, ring, scan):
             while ticks and ticks[0][0] <= event_id:
                 self._enforce(ticks.pop(0)[1])
             whole = self._take(ring.key(key), event_id, now, entries, scan)
@@ -86,13 +86,14 @@ class SampleMachine:
         return out
 
     def _events(
-        self, blocks: Sequence[Hits], bases: Sequence[int], ring: KeyRing
+        self, blocks: Sequence[Hits], bases: Sequence[int], ring: KeyRing, scan: Scan
     ) -> Iterator[tuple[int, int, int, list[tuple[int, Event]]]]:
         """Yield (event_id, key, event time, its items) in order, without events that come too late for any use."""
         parts = [keyed(block, ring.intern, base) for block, base in zip(blocks, bases, strict=True)]
         hits = together(parts)
         items = np.repeat([block.stage for block in blocks], [len(part) for part in parts])
         order = np.lexsort((items, hits.key, hits.id))
+        order = order[self._useful(hits.pick(order), items[order], ring, scan)]
         hits, items = hits.pick(order), items[order]
         columns = (hits.id, hits.key, hits.time, items, hits.boot, hits.handle)
         at: tuple[int, int, int] | None = None
@@ -105,6 +106,25 @@ class SampleMachine:
             entries.append((item, (event_id, boot, handle)))
         if at:
             yield *at, entries
+
+    def _useful(self, hits: KeyedHits, items: Ints, ring: KeyRing, scan: Scan) -> Mask:
+        """Return which hits, in order, could be kept, as far as that is sure beforehand: so that most cost nothing."""
+        out = np.ones(len(hits), np.bool_)
+        if not len(hits) or (scan.ticks and len(self.gathered) + ring.held > self._limits.pending):
+            return out  # a key may be given up in between, and begin anew
+        room = np.zeros((len(ring), self._items), np.int64)
+        oldest = scan.event_time_ns - self._limits.ttl_ns
+        for number in range(len(ring)):
+            found = self.gathered.get(ring.key(number))
+            if (int(hits.time[0]) if found is None else found.first_ns) < oldest:
+                room[number] = len(hits)  # it may be too old in between, and begin anew
+            elif found is None or not found.done:
+                room[number] = [self._items - len(item) for item in found.items] if found else self._items
+        group = hits.key * self._items + items
+        order = np.argsort(group, kind="stable")
+        begins = np.searchsorted(group[order], group[order], "left")
+        out[order] = np.arange(len(group)) - begins < room.reshape(-1)[group[order]]
+        return out
 
     def _take(
         self, key: bytes, event_id: int, now: int, entries: Sequence[tuple[int, Event]], scan: Scan

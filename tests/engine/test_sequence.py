@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from kestrel_lab.engine import Engine, Limits, Matcher, Scanner
 from kestrel_lab.engine.keys import decode, encode, shard_of
+from kestrel_lab.engine.limits import MAX_KEYS
 from kestrel_lab.schema.types import EqlType
 from tests.engine.machines import Run
 from tests.engine.reference import Event, Items
@@ -70,6 +71,16 @@ def test_arrays_join_on_every_distinct_element() -> None:
     ]
     alerts = run(pack_of({"r": query}), source(events))
     assert [(a.event_ids, a.join_keys) for a in alerts] == [((1, 2), (b"x",)), ((1, 2), (b"y",))]
+
+
+def test_an_event_joins_under_so_many_keys_and_no_more() -> None:
+    query = 'sequence by process.args [process where event.action == "exec"] [process where event.action == "fork"]'
+    args = [f"{n:03}" for n in range(MAX_KEYS + 20)]
+    events: list[dict[str, object]] = [
+        {"table": "process", "action": action, "pid": 2, "args": args} for action in ("exec", "fork")
+    ]
+    found_keys = [a.join_keys for a in run(pack_of({"r": query}), source(events))]
+    assert found_keys == [(arg.encode(),) for arg in args[:MAX_KEYS]]
 
 
 def test_the_alert_is_that_of_its_last_event_and_shows_each() -> None:
