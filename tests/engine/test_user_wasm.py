@@ -24,6 +24,7 @@ from kestrel_lab.schema.access import Coded, Dictionary, Numbers, python_values,
 from kestrel_lab.schema.alert import Mode
 from kestrel_lab.schema.epoch import EpochSource
 from kestrel_lab.schema.errors import RuleError
+from kestrel_lab.schema.flat import source_of
 from kestrel_lab.schema.values import Value
 from tests.engine.support import MODES, QUERIES, found, random_events, run
 from tests.engine.user_modules import EITHER, EXIT, FOLDER, FOREVER, NAME, module, pack_with, rule, seen
@@ -72,8 +73,34 @@ def test_every_getter_gives_what_the_event_holds(seed: int, mode: Mode) -> None:
         assert capture["matched"] == begins + 2 * shell
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_a_module_reads_fields_of_an_import(mode: Mode) -> None:
+    """Floats, booleans and arrays of numbers: types that the recorder has no field of."""
+    events = [
+        {"@timestamp": n, "event": {"category": "thing"}, "weight": weight, "good": good, "marks": marks}
+        for n, (weight, good, marks) in enumerate(
+            [(2.5, True, [1, -7]), (2.5, False, [1, -7]), (1.5, True, [3]), (None, True, [4, -7]), (2.5, True, None)], 1
+        )
+    ]
+    texts = ((60, 6), (66, 4), (70, 5))
+    init = "".join(f"(drop (call $field (i32.const {at}) (i32.const {size})))" for at, size in texts)
+    wat = module(
+        """(call $get_bool (i32.const 1) (local.get $row) (i32.const 0))
+        (f64.gt (call $get_f64 (i32.const 0) (local.get $row) (i32.const 0)) (f64.const 2))
+        (i64.eq (call $get_i64 (i32.const 2) (local.get $row) (i32.const 1)) (i64.const -7))
+        i32.and i32.and""",
+        init, '(data (i32.const 60) "weight" "good" "marks")',
+    )  # fmt: skip
+    there = source_of(events)
+    assert not there.rejected
+    pack = pack_from_files({"m.toml": rule("m"), "m.wat": wat.encode()}, schema=there.info.schema)
+    alerts, stopped, _ = seen(pack, there, mode)
+    assert not stopped
+    assert [a.event_ids for a in alerts] == [(1,)]
+
+
 def test_floats_booleans_and_arrays_of_numbers() -> None:
-    """No field here has these types yet: the columns are made by hand."""
+    """The same over columns made by hand."""
     wat = module(
         """(i32.and (call $get_bool (i32.const 1) (local.get $row) (i32.const 0)) (i32.and
           (f64.eq (call $get_f64 (i32.const 0) (local.get $row) (i32.const 0)) (f64.const -2.5))
