@@ -12,6 +12,7 @@ import itertools
 import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from kestrel_lab.eql import ast
@@ -39,11 +40,16 @@ class Match:
 
 def run(text: str, events: Sequence[Event], fields: Fields = FIELDS) -> list[Match]:
     """Return what a query finds in events in event_id order, in the order of the last events."""
-    query = parse(text)
+    query = _parsed(text)
     found = _look(query.body, events, fields)
     for pipe in query.pipes:
         found = found[: pipe.count] if pipe.kind == "head" else found[max(0, len(found) - pipe.count) :]
     return found
+
+
+@lru_cache(maxsize=1024)
+def _parsed(text: str) -> ast.Query:
+    return parse(text)
 
 
 def passes(query: ast.Filter, event: Event, fields: Fields = FIELDS) -> bool:
