@@ -5,7 +5,6 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from itertools import chain, islice
 from random import Random
 from typing import Any
@@ -28,8 +27,6 @@ RUNS: Sequence[tuple[Backend, Mode]] = [
 ]  # fmt: skip
 _LIMITS = Limits(ttl_ns=24 * 3600 * 10**9)  # longer than a stream, shorter than what lies between two
 
-#: Whether the engine's matcher knows missing events and samples.
-WHOLE = find_spec("kestrel_lab.engine.sample") is not None
 #: What a rule finds in a stream: event ids and the join key, sorted.
 Found = list[tuple[Any, ...]]
 
@@ -70,7 +67,7 @@ def batch(seed: int, rules: int, streams: int, *, size: int = 8, public: bool = 
     found = [stream(rng, number, size) for number in range(streams)]
     source = source_of([first_event(), *(event for events in found for event in events)], epoch_rows=61)
     starts = [2 + size * number for number in range(streams)]
-    texts = chain(_public() if public else (), _drawn(rng, source.info.schema))
+    texts = chain(vocabulary.public_rules() if public else (), _drawn(rng, source.info.schema))
     chosen = {f"r{number:04}": text for number, text in enumerate(islice(texts, rules))}
     files = {f"{rule_id}.toml": toml(rule_id, text) for rule_id, text in chosen.items()}
     return Batch(chosen, source, starts, pack_from_files(files, _LIMITS, source.info.schema))
@@ -92,13 +89,9 @@ def mismatches(of: Batch) -> Iterator[Mismatch]:
                     yield Mismatch(text, run, own, expected, got)
 
 
-def _public() -> list[str]:
-    return [r for r in vocabulary.public_rules() if WHOLE or not ("![" in r or r.lstrip().startswith("sample"))]
-
-
 def _drawn(rng: Random, schema: Schema) -> Iterator[str]:
     """Yield rules that compile, without end."""
-    rules = Rules(rng, whole=WHOLE)
+    rules = Rules(rng)
     while True:
         text = rules.rule()
         try:

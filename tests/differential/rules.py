@@ -17,16 +17,16 @@ _UNKNOWN = "?t.nowhere"
 class Rules:
     """Draws rules."""
 
-    def __init__(self, rng: Random, *, whole: bool = True) -> None:
-        """Take the source of chance; `whole`: with missing events and samples."""
-        self._rng, self._whole = rng, whole
+    def __init__(self, rng: Random) -> None:
+        """Take the source of chance."""
+        self._rng = rng
 
     def rule(self) -> str:
         """Return the text of a rule."""
         kind = self._rng.random()
         if kind < 0.6:
             return self._filter(3)
-        return self._sample() if self._whole and kind > 0.92 else self._sequence()
+        return self._sample() if kind > 0.92 else self._sequence()
 
     # queries
 
@@ -38,7 +38,7 @@ class Rules:
         count = self._rng.choice([2, 2, 3])
         keys = self._rng.choice([0, 1, 1, 2])
         by = self._by(keys)
-        missing = self._whole and self._rng.random() < 0.4
+        missing = self._chance(0.4)
         span = f"with maxspan={self._rng.choice(['1ms', '2s', '1m', '1h'])}" if missing or self._chance(0.6) else ""
         own = self._rng.choice([0, 0, 1])
         kinds = [own] * count
