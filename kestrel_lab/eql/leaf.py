@@ -73,6 +73,8 @@ def _computed(node: Node) -> Expr:
         what = f"the condition reads arrays {test.arrays} times"
         raise QueryError(node.pos, what, f"every choice of elements is tried: {MAX_ARRAYS} times is the most")
     fields = [step for step in test.steps if step.op == "field"]
+    if not fields:
+        return Const(computation(test).holds(()))
     if len(test.fields) != 1 or not (fields[0].many or fields[0].kind in CODED):
         return Computed(test)
     name = fields[0].field

@@ -209,6 +209,8 @@ CASES: list[tuple[str, dict[str, Any], bool]] = [
     ("(not (process.pid > 5)) == true", {}, False),
     ("not ?no.such.field == null", {}, False),
     ("?no.such.field == ?no.other", {}, True),
+    ("(?no.such.field and not ?no.other) == null", {}, True),
+    ("(?no.such.field or true) == null", {}, False),
     ("process.pid == ?no.such.field", {}, True),
     # spelling
     ('`process.name` == "a"', {"process_name": b"a"}, True),
