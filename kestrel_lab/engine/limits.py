@@ -50,7 +50,7 @@ class Limits:
 
     fuel: int = 1 << 28
     user_fuel: int = 1 << 22
-    user_fuel_per_row: int = 512
+    user_fuel_per_row: int = 1_024
     pending: int = 512
     pending_per_key: int = 128
     ttl_ns: int = 24 * 3600 * 1_000_000_000

@@ -81,7 +81,7 @@ class UserRule:
             StoppedError: if the module ran out of fuel or trapped.
         """
         rows, positions = gather(info, epoch, asked)
-        fuel = self._bounds.user_fuel + self._bounds.user_fuel_per_row * sum(map(len, positions.values()))
+        fuel = self._bounds.user_fuel + self._bounds.user_fuel_per_row * len(rows)
         stages: dict[int, list[Positions]] = {}
         for (_, stage), own in positions.items():
             stages.setdefault(stage, []).append(own)
