@@ -14,6 +14,9 @@ from kestrel_lab.session.drive import Answer, EngineSpec, LocalDriver
 from kestrel_lab.session.replay import Window
 from kestrel_lab.session.sources import PassingDamage, as_source
 
+#: Limits of a query of one's own: a sequence without maxspan waits for ever, as far as there is room for it.
+PATIENT = Limits(ttl_ns=1 << 62)
+
 
 @dataclass(frozen=True, slots=True)
 class Search:
@@ -39,7 +42,7 @@ def search(
     query: str,
     *,
     mode: Mode = "live",
-    limits: Limits | None = None,
+    limits: Limits = PATIENT,
     limit: int | None = None,
     window: Window | None = None,
 ) -> Search:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from kestrel_lab.schema.errors import ExitCode
+from kestrel_lab.schema.flat import source_of
 from kestrel_lab.session import search
 from tests.cli.support import make_recording, objects, run
 from tests.support.epochs import source
@@ -42,6 +43,13 @@ def test_a_sequence_prints_its_events_together(case: Path) -> None:
     assert (head, last) == ("by 7", "")
     assert "creation" in first
     assert "exec" in second
+
+
+def test_a_sequence_waits_for_ever() -> None:
+    stamps = ("1970-01-02", "2017-08-30")
+    events = source_of([{"@timestamp": stamp, "event.category": "process"} for stamp in stamps])
+    found = search(events, "sequence [process where true] [process where true]")
+    assert [alert.event_ids for alert in found.results] == [(1, 2)]
 
 
 def test_a_missing_event_is_a_dash_or_null(case: Path) -> None:
