@@ -62,7 +62,8 @@ def _check(node: ast.Call, name: str, signature: Signature, args: tuple[Node, ..
 def _wrong(name: str, arg: Node, what: str) -> QueryError:
     do = "string(...) makes a string of it" if what == "strings" else ""
     if arg.field is None:
-        return QueryError(arg.pos, f"{name} takes {what}, not {with_article(arg.kind)}", do)
+        found = "a decimal" if arg.kind is Kind.FLOAT else with_article(arg.kind)
+        return QueryError(arg.pos, f"{name} takes {what}, not {found}", do)
     return QueryError(arg.pos, f"{name} takes {what}, and `{arg.field.name}` is {field_type(arg.field)}", do)
 
 

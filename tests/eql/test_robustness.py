@@ -12,7 +12,8 @@ _WORDS = """
 any process file where and or not in in~ : like like~ regex regex~ == != < <= > >= = ( ) [ ] ![ , | + - * / % ? ~ ! &
 process.name process.pid process.args source.ip no.such ?no.such ?process.name `process.name` process.args[0] true
 false null "a" "a*" "\\n" "\\q" "10.0.0.1" \"\"\"raw\"\"\" 'x' " 1 -5 2.5 1e9 5m 99999999999999999999 // /* */ sequence
-sample join by with until maxspan runs maxspan=5m runs=2 head startsWith( cidrMatch( length( concat( foo( \u00e9 \0
+sample join by with until maxspan runs maxspan=5m runs=2 head startsWith( cidrMatch( length( concat(
+substring( number( string( between~( indexOf( add( @timestamp host.ip foo( \u00e9 \0
 """
 TOKENS = _WORDS.split()
 HEADS = ["any where ", "sequence by process.pid ", "sequence [any where true] [", ""]
