@@ -5,7 +5,7 @@ A machine that has an observer tells it what it does; one that has none pays not
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal, Protocol
@@ -230,13 +230,14 @@ _RANKS = {kind: rank for rank, kind in enumerate(_ORDER)}
 
 
 def trace(
-    rule: Rule, epochs: Iterable[Epoch], info: SourceInfo, event_id: int, limits: Limits | None = None
+    rule: Rule, epochs: Iterable[Epoch], info: SourceInfo, at: Epoch, event_id: int, limits: Limits | None = None
 ) -> list[Step]:
     """Return what became of the partial matches of a sequence rule under the keys that an event has in it.
 
     Args:
         rule: compiled against the schema of the source.
-        epochs: those of the source, from the first: what is pending depends on all before.
+        epochs: those of the source, from the first: what is pending depends on all before. One is held at a time.
+        at: the one that holds the event.
 
     Returns:
         The steps under those keys, of all events; empty if no item of the rule matches the event.
@@ -249,26 +250,26 @@ def trace(
     limits = limits or Limits()
     pack = Pack((rule,), {}, "", schema=info.schema)
     scanner = Scanner(pack, info, "live", limits)
-    scans = [scanner.scan(epoch) for epoch in epochs]
     machine = SequenceMachine(rule.program, frozenset(range(SHARDS)), limits)
-    keys = _keys_of(scans, rule.id, event_id)
+    keys = _keys_of(scanner.scan(at), rule.id, event_id)
     tracer = Tracer(keys, machine.keys, machine.shape, machine.span)
     machine.observer = tracer
-    for scan in scans:
+    now = 0
+    for scan in map(scanner.scan, epochs):
         blocks = scan.hits.get(rule.id, ())
         machine.keys.intern(keys)  # so that events are told of under which nothing is pending
         machine.feed(blocks, [0] * len(blocks), scan)
-    if scans:
-        machine.expire(scans[-1].event_time_ns)
+        now = scan.event_time_ns
+    machine.expire(now)
     for found in (*(slots.at(slots.where()) for slots in machine.slots), machine.windows.found):
         tracer.left(found)
     return tracer.steps()
 
 
-def _keys_of(scans: Sequence[Scan], rule_id: str, event_id: int) -> list[bytes]:
+def _keys_of(scan: Scan, rule_id: str, event_id: int) -> list[bytes]:
     """Return the distinct keys that an event has in any item of a rule."""
     keys: dict[bytes, None] = {}
-    for block in (block for scan in scans for block in scan.hits.get(rule_id, ())):
+    for block in scan.hits.get(rule_id, ()):
         for row in np.flatnonzero(block.event_id == event_id).tolist():
             sets, index = block.keys.found()
             keys.update(dict.fromkeys(sets[index[row]]))

@@ -58,8 +58,9 @@ def explain_event(
     rule = rule_of(pack, rule_id)
     epoch = epoch_of(source, event_id)
     found = verdict(rule, pack, source.info, epoch, event_id, mode)
-    steps = trace(rule, source.epochs(), source.info, event_id, pack.limits) if rule.program.kind == "sequence" else ()
-    return EventExplanation(rule, found, tuple(steps))
+    if rule.program.kind != "sequence":
+        return EventExplanation(rule, found)
+    return EventExplanation(rule, found, tuple(trace(rule, source.epochs(), source.info, epoch, event_id, pack.limits)))
 
 
 def epoch_of(source: EpochSource, event_id: int) -> Epoch:

@@ -10,6 +10,7 @@ import pytest
 from kestrel_lab.engine import Limits
 from kestrel_lab.engine.trace import Step, trace
 from kestrel_lab.schema.errors import UsageError
+from kestrel_lab.session import epoch_of
 from tests.engine.support import QUERIES, pack_of, random_events, run
 from tests.support.epochs import INFO, source
 
@@ -30,7 +31,8 @@ def steps(
     query: str, events: Sequence[Any], event_id: int = 1, limits: Limits | None = None, rows: int = 2
 ) -> list[Step]:
     (rule,) = pack_of({"r": query}).rules
-    return trace(rule, source(events, epoch_rows=rows).epochs(), INFO, event_id, limits)
+    world = source(events, epoch_rows=rows)
+    return trace(rule, world.epochs(), INFO, epoch_of(world, event_id), event_id, limits)
 
 
 def told(*args: Any, **more: Any) -> list[tuple[Any, ...]]:
@@ -111,12 +113,13 @@ def test_every_alert_of_the_engine_is_told(rule_id: str) -> None:
     alerts = run(pack, events)
     assert alerts
     for alert in alerts:
-        found = trace(pack.rules[0], events.epochs(), INFO, alert.last_event_id)
+        found = trace(pack.rules[0], events.epochs(), INFO, epoch_of(events, alert.last_event_id), alert.last_event_id)
         own = [s for s in found if s.kind == "completed" and s.key == alert.join_keys]
         assert alert.event_ids in [s.event_ids for s in own]
 
 
 def test_an_event_without_a_part_in_the_rule_has_no_trace() -> None:
-    assert steps(THREE, [file("rename", 1), file("creation", 2, "/b")], event_id=9) == []
+    events = [{"table": "process", "action": "exec", "pid": 2}, file("creation", 2, "/b")]
+    assert steps(THREE, events, event_id=1) == []
     with pytest.raises(UsageError, match="no sequence"):
-        steps("file where true", [])
+        steps("file where true", events)
