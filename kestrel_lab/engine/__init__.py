@@ -6,7 +6,7 @@ from kestrel_lab.engine.check import RuleCheck
 from kestrel_lab.engine.engine import Engine, EpochResult
 from kestrel_lab.engine.explain import RuleExplanation, StageFacts, explain_rule
 from kestrel_lab.engine.keys import SHARDS
-from kestrel_lab.engine.limits import Limits
+from kestrel_lab.engine.limits import PATIENT, Limits, usual_limits
 from kestrel_lab.engine.matcher import Matcher
 from kestrel_lab.engine.pack import Pack, Unsupported, check_pack, load_pack, pack_from_files
 from kestrel_lab.engine.pipes import Pipes
@@ -20,6 +20,7 @@ from kestrel_lab.engine.verdict import EventVerdict, Part, StageVerdict, verdict
 
 __all__ = [
     "ENGINE_VERSION",
+    "PATIENT",
     "SHARDS",
     "SPAN_ROWS",
     "Engine",
@@ -48,5 +49,6 @@ __all__ = [
     "pack_from_files",
     "query_pack",
     "trace",
+    "usual_limits",
     "verdict",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kestrel_lab.schema.epoch import MAX_ROWS
+from kestrel_lab.schema.schema import Schema
 
 #: A stage is called at most this often in an epoch: a few windows a table, more where strings are of many classes.
 MAX_CALLS = 256
@@ -59,3 +60,15 @@ class Limits:
     def worst(self, cost_per_row: int, cost_per_call: int) -> int:
         """Return the most fuel that a rule of these static costs (over all stages) can use in an epoch."""
         return cost_per_row * MAX_ROWS + cost_per_call * MAX_CALLS
+
+
+#: A sequence without maxspan waits for ever, as far as there is room for it.
+PATIENT = Limits(ttl_ns=1 << 62)
+
+
+def usual_limits(schema: Schema) -> Limits:
+    """Return the limits where nobody says any: a recorder's, but patient ones for events that were imported.
+
+    Their times may lie years apart, and all of them are there.
+    """
+    return PATIENT if schema.base else Limits()

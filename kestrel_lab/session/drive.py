@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from kestrel_lab.engine import Engine, Limits, Pack, pack_from_files
+from kestrel_lab.engine import Engine, Limits, Pack, pack_from_files, usual_limits
 from kestrel_lab.schema.alert import Alert, Exhausted, Mode, Open
 from kestrel_lab.schema.epoch import End, Epoch, SourceInfo
 from kestrel_lab.schema.schema import BUILTIN, Schema
@@ -32,7 +32,7 @@ class EngineSpec:
     @classmethod
     def of(cls, pack: Pack, mode: Mode, limits: Limits | None = None) -> EngineSpec:
         """Return the specification of an engine for a loaded pack."""
-        return cls(dict(pack.files), mode, limits or Limits(), pack.schema)
+        return cls(dict(pack.files), mode, limits or usual_limits(pack.schema), pack.schema)
 
     def pack(self) -> Pack:
         """Return the pack, compiled in this process."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-from kestrel_lab.engine import EventVerdict, Pack, Rule, Step, trace, verdict
+from kestrel_lab.engine import EventVerdict, Pack, Rule, Step, trace, usual_limits, verdict
 from kestrel_lab.schema.alert import Mode
 from kestrel_lab.schema.epoch import Epoch, EpochSource
 from kestrel_lab.schema.errors import UsageError
@@ -60,7 +60,9 @@ def explain_event(
     found = verdict(rule, pack, source.info, epoch, event_id, mode)
     if rule.program.kind != "sequence":
         return EventExplanation(rule, found)
-    return EventExplanation(rule, found, tuple(trace(rule, source.epochs(), source.info, epoch, event_id, pack.limits)))
+    return EventExplanation(
+        rule, found, tuple(trace(rule, source.epochs(), source.info, epoch, event_id, usual_limits(pack.schema)))
+    )
 
 
 def epoch_of(source: EpochSource, event_id: int) -> Epoch:

@@ -6,16 +6,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from kestrel_lab.engine import SPAN_ROWS, Limits, query_pack
+from kestrel_lab.engine import PATIENT, SPAN_ROWS, Limits, query_pack
 from kestrel_lab.recording import Damage
 from kestrel_lab.schema.alert import Alert, Mode
 from kestrel_lab.schema.epoch import EpochSource
 from kestrel_lab.session.drive import Answer, EngineSpec, LocalDriver
 from kestrel_lab.session.replay import Window
 from kestrel_lab.session.sources import PassingDamage, as_source
-
-#: Limits of a query of one's own: a sequence without maxspan waits for ever, as far as there is room for it.
-PATIENT = Limits(ttl_ns=1 << 62)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import pickle
+from typing import Any
 
+import numpy as np
 import pytest
 
 from kestrel_lab.engine import Engine, Matcher, Scanner, columns, merge_states
-from kestrel_lab.schema.alert import alert_digest
+from kestrel_lab.engine.plan import StagePlan
+from kestrel_lab.engine.predicate import Backend
+from kestrel_lab.schema.alert import Mode, alert_digest
 from tests.engine.support import MODES, QUERIES, found, pack_of, random_events, run
 from tests.eql import naive
 from tests.support.epochs import INFO, source
@@ -142,3 +146,35 @@ def test_skipped_epochs_are_not_seen() -> None:
 
 def test_a_pack_without_rules_finds_nothing() -> None:
     assert run(pack_of({}), source(random_events(11))) == []
+
+
+@pytest.mark.parametrize("backend", ["wasm", "lua"])
+@pytest.mark.parametrize("mode", MODES)
+def test_rows_split_or_reversed_before_a_predicate_pass_all_the_same(mode: Mode, backend: Backend) -> None:
+    """Predicates are pure: what a row's answer is depends on no other row of the call, nor on its place in it."""
+    scanner, evaluate, calls = Scanner(PACK, INFO, mode, backend=backend), Scanner._evaluate, 0
+
+    def checked(self: Scanner, table: str, stage: StagePlan, rows: Any, *others: Any) -> None:
+        nonlocal calls
+
+        def passed(part: Any) -> list[int]:
+            self._columns.put_rows(part)
+            predicate = self._predicates[stage.rule]
+            predicate.refuel(1 << 28)
+            memory = self._columns
+            frame = memory.frame(table, stage.rule)
+            return memory.hits(predicate.run(stage.number, frame, memory.rows_at, len(part), memory.out_at)).tolist()
+
+        whole = passed(rows)
+        assert passed(rows[::-1]) == whole[::-1]
+        cut = len(rows) // 3
+        assert passed(rows[:cut]) + passed(rows[cut:]) == whole
+        assert [row for one in rows.tolist() for row in passed(np.array([one], rows.dtype))] == whole
+        calls += 1
+        evaluate(self, table, stage, rows, *others)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Scanner, "_evaluate", checked)
+        for epoch in source(random_events(12), epoch_rows=60).epochs():
+            scanner.scan(epoch)
+    assert calls > 20

@@ -3,11 +3,13 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kestrel_lab.engine import Limits, pack_from_files
 from kestrel_lab.recording import open_recording
 from kestrel_lab.schema.alert import PackUse, Skip, alert_digest
+from kestrel_lab.schema.flat import source_of
 from kestrel_lab.session.replay import replay
 from kestrel_lab.session.schedule import PackSchedule
-from tests.session.scenario import memory, pack, write_recording
+from tests.session.scenario import memory, pack, rule, write_recording
 
 WORLD = memory()
 PACK = pack()
@@ -89,3 +91,15 @@ def test_damage_is_passed_over_and_named_the_same_by_any_number_of_workers(tmp_p
     assert {d.segment for d in one.damage} == {1}
     assert (one.damage, one.alerts, one.fuel, one.events) == (two.damage, two.alerts, two.fuel, two.events)
     assert 0 < one.events < WHOLE.events
+
+
+def test_sequences_over_imported_events_wait_for_years():
+    events = [
+        {"@timestamp": "2019-01-01T00:00:00Z", "event.category": "process", "user": {"name": "a"}},
+        {"@timestamp": "2024-01-01T00:00:00Z", "event.category": "process", "user": {"name": "a"}},
+    ]
+    rules = pack_from_files({"r.toml": rule("r", "sequence by user.name [any where true] [any where true]", ())})
+    found = replay(source_of(events), rules)
+    assert [alert.event_ids for alert in found.alerts] == [(1, 2)]
+    day = Limits()
+    assert not replay(source_of(events), rules, limits=day).alerts
