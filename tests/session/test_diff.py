@@ -6,14 +6,16 @@ from pathlib import Path
 import pytest
 
 from kestrel_lab.engine import Limits, Pack
-from kestrel_lab.recording import Recording, open_recording
-from kestrel_lab.schema.alert import Exhausted
+from kestrel_lab.recording import Recording, RecordingWriter, open_recording
+from kestrel_lab.schema.alert import Exhausted, PackUse
+from kestrel_lab.schema.epoch import Ledger
 from kestrel_lab.schema.schema import BUILTIN
 from kestrel_lab.session.causes import CauseKind, rule_changes
 from kestrel_lab.session.chain import Diff
 from kestrel_lab.session.diff import diff_rules, rule_cause
 from kestrel_lab.session.diff_recordings import diff_recordings
 from kestrel_lab.session.engine_process import EngineProcess, LiveOptions
+from kestrel_lab.session.live import run_live
 from kestrel_lab.session.record_report import RecordOptions
 from tests.session.scenario import (
     CONNECT,
@@ -38,8 +40,15 @@ def recorded(
 
 
 def recorded_with_lag(path: Path) -> Recording:
-    world = now_world(1200, in_s=1.0, step_ns=1_000_000)
-    return recorded(path, world, live=LiveOptions(max_lag_s=0.15, delay_per_epoch_s=0.03))
+    """Rules ran live, by a clock that is an hour ahead in every other run of five epochs."""
+    writer, world = RecordingWriter(path, memory(1200).info), memory(1200)
+    writer.add_pack(PackUse(0, PACK.hash), PACK.files)
+    for epoch in world.stored:
+        writer.commit(epoch)
+    writer.close(Ledger())
+    looks = iter(range(100_000))
+    run_live(path, PACK, clock_ns=lambda: 3_600_000_000_000 if next(looks) // 5 % 2 else 0)
+    return open_recording(path)
 
 
 def kinds(diff: Diff) -> set[CauseKind]:
