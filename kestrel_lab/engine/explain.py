@@ -10,6 +10,7 @@ from kestrel_lab.engine.limits import Limits
 from kestrel_lab.engine.lua.rule import LuaRuleModule
 from kestrel_lab.engine.plan import plan_tables
 from kestrel_lab.engine.rule import Rule
+from kestrel_lab.engine.shape import numbered_stages
 from kestrel_lab.eql import show
 from kestrel_lab.eql.ir import Stage, fields_of, leaves
 from kestrel_lab.schema.schema import Schema
@@ -71,12 +72,13 @@ def explain_rule(rule: Rule, schema: Schema, limits: Limits) -> RuleExplanation:
     for table, plan in plans.items():
         for stage in plan.stages:
             keys.setdefault(stage.number, {})[table] = " and ".join(map(_clause, stage.gates)) or None
+    first = {id(stage): number for number, stage in numbered_stages(program)}
     stages = tuple(
         StageFacts(
             number=number,
             title=show.stage_title(program, stage),
             actions=tuple(f"{a.table}/{a.name}" for a in schema.actions if a.code in stage.actions),
-            index=keys.get(number, {}),
+            index=keys.get(first[id(stage)], {}),
             fields=_fields(stage) if rule.user is None else tuple(sorted(program.fields)),
             fuel_per_row=module.cost_per_row[number],
             fuel_per_call=module.cost_per_call[number],

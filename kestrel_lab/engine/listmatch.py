@@ -60,7 +60,7 @@ class ListMatcher:
             owners, vectors = np.divmod(pairs, len(self._vectors))
             which, first = np.unique(owners, return_index=True)
             if len(which):
-                out[which] = np.logical_or.reduceat(self._vectors.bits[vectors], first, axis=0)
+                out[which] = self._vectors.united(vectors, first)
         passed, maybe = out[:, : self._width], out[:, self._width :]
         return Sketch(passed, maybe & ~passed, counts > 0)
 

@@ -17,9 +17,11 @@ import numpy.typing as npt
 
 from kestrel_lab.schema.epoch import Array
 
-#: Where in a value a literal must stand to prove a test; `part`: it proves nothing, but the test needs it.
-Place = Literal["anywhere", "begin", "end", "whole", "part"]
-PLACES: tuple[Place, ...] = ("anywhere", "begin", "end", "whole", "part")
+#: Where in a value a literal must stand to prove a test; `part`, `head`, `tail`: it proves nothing, but the test needs
+#: it anywhere, at the begin, at the end.
+Place = Literal["anywhere", "begin", "end", "whole", "part", "head", "tail"]
+PLACES: tuple[Place, ...] = ("anywhere", "begin", "end", "whole", "part", "head", "tail")
+NEEDED: frozenset[Place] = frozenset({"part", "head", "tail"})
 
 #: Longer literals are looked for by their last bytes: then no place in a value ends more than this many of them.
 MAX_BYTES = 32
@@ -57,7 +59,8 @@ class Literals:
         which = np.searchsorted(stops, ends, "left")  # the value that holds the last byte
         begins, starts = ends - self._sizes[literals], stops[which] - lengths[which]
         inside, first, last = begins >= starts, begins == starts, ends == stops[which]
-        masks = {"anywhere": inside, "begin": first, "end": inside & last, "whole": first & last, "part": inside}
+        masks = {"anywhere": inside, "begin": first, "end": inside & last, "whole": first & last, "part": inside,
+                 "head": first, "tail": inside & last}  # fmt: skip
         return {place: _spread(which[masks[place]], literals[masks[place]], *proof)
                 for place, proof in self._proofs.items()}  # fmt: skip
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,9 @@ import numpy.typing as npt
 
 from kestrel_lab.engine.captures import captured_fields
 from kestrel_lab.engine.gates import Clause, clauses_of
+from kestrel_lab.engine.reach import can_fire
 from kestrel_lab.engine.rule import Rule
+from kestrel_lab.engine.shape import numbered_stages
 from kestrel_lab.eql import Slot, Stage, TextTest
 from kestrel_lab.eql.ir import TextLeaf, leaves
 from kestrel_lab.eql.leaftests import ScalarTest
@@ -51,16 +53,24 @@ class StagePlan:
 
 @dataclass(frozen=True, slots=True)
 class TablePlan:
-    """The stages that look at a table, in (rule, stage) order, and the columns that some of them read."""
+    """The stages that look at a table, in (rule, stage) order, and the columns that some of them read.
+
+    An item with runs is looked for once, under its first number.
+    """
 
     table: str
     stages: tuple[StagePlan, ...]
     columns: tuple[Slot, ...]
 
 
-def plan_tables(rules: Sequence[Rule], schema: Schema) -> dict[str, TablePlan]:
-    """Return the plan of each table that some rule looks at."""
-    plans = (_table_plan(table, rules, schema) for table in schema.tables)
+def plan_tables(rules: Sequence[Rule], schema: Schema, *, every: bool = True) -> dict[str, TablePlan]:
+    """Return the plan of each table that some rule looks at.
+
+    Args:
+        every: also where it can never fire, as a sequence of which one item asks for a field that no event has.
+    """
+    idle = frozenset(n for n, rule in enumerate(rules) if not every and not can_fire(rule.program, schema))
+    plans = (_table_plan(table, rules, schema, idle) for table in schema.tables)
     return {plan.table: plan for plan in plans if plan.stages}
 
 
@@ -79,12 +89,13 @@ def tests_by_dictionary(
     return {key: tuple(tests.values()) for key, tests in found.items()}
 
 
-def _table_plan(table: str, rules: Sequence[Rule], schema: Schema) -> TablePlan:
+def _table_plan(table: str, rules: Sequence[Rule], schema: Schema, idle: Container[int]) -> TablePlan:
     codes = {a.code for a in schema.actions_of(table)}
     stages = tuple(
         _stage_plan(position, rule, number, stage, table, codes, schema)
         for position, rule in enumerate(rules)
-        for number, stage in enumerate(rule.program.all_stages)
+        if position not in idle
+        for number, stage in numbered_stages(rule.program)
         if stage.actions & codes
     )
     return TablePlan(table, stages, tuple(dict.fromkeys(c for s in stages for c in s.columns)))

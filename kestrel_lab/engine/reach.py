@@ -47,6 +47,12 @@ def reach_of(program: Program, schema: Schema = BUILTIN) -> Reach:
     return Reach(tuple(sorted(unavailable)), never, tuple(warnings))
 
 
+def can_fire(program: Program, schema: Schema) -> bool:
+    """Return whether events of a schema might satisfy a program: the same as `reach_of(...).never`, but cheaper."""
+    required = (stage for stage in program.stages if not stage.missing)
+    return all(stage.actions and not _missing_keys(stage, schema) for stage in required)
+
+
 def _reads(stage: Stage) -> set[str]:
     return {name for leaf in leaves(stage.expr) for name in fields_of(leaf)}
 
@@ -69,7 +75,7 @@ def _never(stage: Stage, program: Program, schema: Schema) -> str:
         return f"no event here is of category `{stage.category}`{item}"
     if not stage.actions:
         return _impossible(stage, schema) + item
-    missing = [name for name in _needed_keys(stage) if not _tables(stage, schema) & set(schema.fields[name].tables)]
+    missing = _missing_keys(stage, schema)
     if missing:
         return f"it joins by {_listed(missing)}, which no event here has{item}"
     return ""
@@ -89,10 +95,11 @@ def _possible(stage: Stage, given: Iterable[str], schema: Schema) -> bool:
     return bool(actions_of(stage.category, stage.expr, replace(schema, fields={**schema.fields, **there})))
 
 
-def _needed_keys(stage: Stage) -> list[str]:
-    """Return the fields it joins by where null joins nothing."""
+def _missing_keys(stage: Stage, schema: Schema) -> list[str]:
+    """Return the fields it joins by, null joining nothing, that none of its events can have."""
     optional = stage.by_optional or (False,) * len(stage.by)
-    return [name for name, null in zip(stage.by, optional, strict=True) if name is not None and not null]
+    needed = (name for name, null in zip(stage.by, optional, strict=True) if name is not None and not null)
+    return [name for name in needed if not _tables(stage, schema) & set(schema.fields[name].tables)]
 
 
 def _tables(stage: Stage, schema: Schema) -> set[str]:

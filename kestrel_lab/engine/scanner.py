@@ -34,12 +34,14 @@ class Scanner:
     """Evaluates a pack's predicates over epochs, in any order, in one mode."""
 
     def __init__(
-        self, pack: Pack, info: SourceInfo, mode: Mode, limits: Limits | None = None, backend: Backend = "wasm"
-    ) -> None:
+        self, pack: Pack, info: SourceInfo, mode: Mode, limits: Limits | None = None, backend: Backend = "wasm",
+        *, every: bool = False,
+    ) -> None:  # fmt: skip
         """Compile the pack's modules.
 
         Args:
             backend: what EQL rules are lowered to.
+            every: look for the hits of rules, too, that can never fire; else they cost nothing.
 
         Raises:
             RuleError: if a module is refused.
@@ -49,7 +51,7 @@ class Scanner:
         if pack.schema != info.schema:
             raise ValueError("the pack is compiled against another schema than the source's: see `Pack.for_schema`")
         self._pack, self._info, self._limits = pack, info, limits or Limits()
-        self._plans = plan_tables(pack.rules, pack.schema)
+        self._plans = plan_tables(pack.rules, pack.schema, every=every)
         self._runtimes = Runtimes(mode, pack.schema, backend)  # holds the column memory
         self._columns = ColumnMemory(self._runtimes.memory, pack.rules, self._plans, pack.schema)
         self._indexes = {table: TableIndex(plan, self._columns) for table, plan in self._plans.items()}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from kestrel_lab.eql import Program
+from kestrel_lab.eql import Program, Stage
 
 #: An interval of event time, ns, both ends included.
 Interval = tuple[int, int]
@@ -57,11 +57,15 @@ class Shape:
         return out
 
 
+def numbered_stages(program: Program) -> tuple[tuple[int, Stage], ...]:
+    """Return the distinct stages with their numbers: an item with runs stands once, under its first number."""
+    numbers = {id(stage): number for number, stage in reversed(list(enumerate(program.all_stages)))}
+    return tuple((numbers[id(stage)], stage) for stage in program.distinct_stages)
+
+
 def shape_of(program: Program) -> Shape:
     """Return the shape of a sequence."""
-    first: dict[int, int] = {}
-    for number, stage in enumerate(program.all_stages):
-        first.setdefault(id(stage), number)
+    first = {id(stage): number for number, stage in numbered_stages(program)}
     events: list[int] = []
     places: list[int | None] = []
     between: list[list[int]] = [[]]

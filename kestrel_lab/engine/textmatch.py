@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kestrel_lab.engine.glob import Check, checker, key_of, literal_checker
-from kestrel_lab.engine.literals import MAX_BYTES, Literals, Place
+from kestrel_lab.engine.literals import MAX_BYTES, NEEDED, Literals, Place
 from kestrel_lab.eql import re2match
 from kestrel_lab.eql.compute import passes_value
 from kestrel_lab.eql.leaftests import TextOp, TextTest
@@ -111,7 +111,7 @@ class Matcher:
             passed[np.ix_([i for i, value in enumerate(values) if not value], self._empty)] = True
         for literals in self._literals.values():
             for place, (which, tests) in literals.search(values).items():
-                (maybe if place == "part" else passed)[which, tests] = True
+                (maybe if place in NEEDED else passed)[which, tests] = True
         self._look_up(values, passed)
 
     def _look_up(self, values: Sequence[bytes], out: Bits) -> None:
@@ -158,7 +158,8 @@ class Matcher:
             place: Place = "whole" if begin and end else "begin" if begin else "end" if end else "anywhere"
             self._add_literal(number, place, key, fold, checker(pattern))
         else:
-            self._add_check(number, (key,) if key else None, fold, (fold, checker(pattern)))
+            stands: Place = "head" if pattern.startswith(key) else "tail" if pattern.endswith(key) else "part"
+            self._add_check(number, (key,) if key else None, fold, (fold, checker(pattern)), stands)
 
     def _add_literal(self, number: int, place: Place, literal: bytes, fold: bool, check: Check) -> None:
         if not literal:
@@ -168,14 +169,17 @@ class Matcher:
         else:
             self._add_check(number, (literal,), fold, (fold, check))
 
-    def _add_check(self, number: int, literals: Sequence[bytes] | None, fold: bool, look: _Look) -> None:
-        """Add a pattern that needs a look wherever one of the literals is found; everywhere if there are none."""
+    def _add_check(
+        self, number: int, literals: Sequence[bytes] | None, fold: bool, look: _Look, stands: Place = "part"
+    ) -> None:
+        """Add a pattern that needs a look wherever one of the literals stands so; everywhere if there are none."""
         self.doubtful[number] = True
         self._checks[number].append(look)
         if literals is None:
             self._unkeyed.append(number)
         for literal in literals or ():
-            self._literals[fold].add(literal[-MAX_BYTES:], "part", number)
+            cut = stands == "head" and len(literal) > MAX_BYTES
+            self._literals[fold].add(literal[-MAX_BYTES:], "part" if cut else stands, number)
 
 
 def _strings(value: Text) -> tuple[bytes, ...]:

@@ -249,7 +249,7 @@ def trace(
         raise UsageError(f"{rule.id} is no sequence", do="Explain its condition at the event instead.")
     limits = limits or Limits()
     pack = Pack((rule,), {}, "", schema=info.schema)
-    scanner = Scanner(pack, info, "live", limits)
+    scanner = Scanner(pack, info, "live", limits, every=True)
     machine = SequenceMachine(rule.program, frozenset(range(SHARDS)), limits)
     keys = _keys_of(scanner.scan(at), rule.id, event_id)
     tracer = Tracer(keys, machine.keys, machine.shape, machine.span)

@@ -17,6 +17,8 @@ class Vectors:
         self._bits = np.zeros((64, width), np.bool_)
         self._numbers: dict[bytes, int] = {}
         self._count = 1
+        self._packed = np.zeros((64, -(-width // 64)), np.uint64)  # the same bits, as far as `united` needed them
+        self._packed_count = 0
 
     def __len__(self) -> int:
         return self._count
@@ -25,6 +27,28 @@ class Vectors:
     def bits(self) -> Bits:
         """The vectors so far, a row each."""
         return self._bits[: self._count]
+
+    def united(self, numbers: Array, first: Array) -> Bits:
+        """Return what any vector of a run has, a row a run.
+
+        Args:
+            numbers: of vectors, run after run; first: where each run begins, none of them empty.
+        """
+        if self._packed_count != self._count:
+            self._pack()
+        words = np.bitwise_or.reduceat(self._packed[numbers], first, axis=0)
+        return np.unpackbits(words.view(np.uint8), axis=1, count=self._bits.shape[1]).view(np.bool_)
+
+    def _pack(self) -> None:
+        """Bring the packed copy of the vectors up to date: 64 bits are joined at once."""
+        if len(self._packed) < len(self._bits):
+            grown = np.zeros((len(self._bits), self._packed.shape[1]), np.uint64)
+            grown[: self._packed_count] = self._packed[: self._packed_count]
+            self._packed = grown
+        new = slice(self._packed_count, self._count)
+        packed = np.packbits(self._bits[new], axis=1)
+        self._packed.view(np.uint8)[new, : packed.shape[1]] = packed
+        self._packed_count = self._count
 
     def number(self, vectors: Bits) -> npt.NDArray[np.uint32]:
         """Return the number of each row, giving new vectors the next ones."""

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from kestrel_lab.engine.pack import Pack
 from kestrel_lab.engine.rule import Rule
 from kestrel_lab.engine.scanner import Scanner
+from kestrel_lab.engine.shape import numbered_stages
 from kestrel_lab.eql import Program, Stage, lower_wasm, show
 from kestrel_lab.eql.ir import And, Const, Expr, Leaf, Not, Or, fields_of, leaves
 from kestrel_lab.schema.access import python_values, resolve
@@ -92,12 +93,13 @@ def verdict(rule: Rule, pack: Pack, info: SourceInfo, epoch: Epoch, event_id: in
     table, single = alone(epoch, event_id)
     action = info.schema.action(int(single.tables[table].column("action")[0]))
     stages = rule.program.all_stages
+    looked_for = {id(stage): number for number, stage in numbered_stages(rule.program)}
     whole = _passed(rule, pack, info, single, mode)
     conditions = _conditions(rule, pack, info, single, table, mode) if rule.language == "eql" else [None] * len(stages)
     found = []
     for number, (stage, condition) in enumerate(zip(stages, conditions, strict=True)):
         concerned = action.code in stage.actions
-        holds = number in whole
+        holds = looked_for[id(stage)] in whole
         if condition is not None and holds != (concerned and condition.holds):
             what = f"stage {number} of rule {rule.id} {'passes' if holds else 'fails'} at event {event_id}, its leaves "
             raise DivergedError(what + "say otherwise", do="This is a defect of the engine: please report it.")
@@ -152,7 +154,7 @@ def alone(epoch: Epoch, event_id: int) -> tuple[str, Epoch]:
 def _passed(rule: Rule, pack: Pack, info: SourceInfo, epoch: Epoch, mode: Mode) -> set[int]:
     """Return the numbers of the stages that the one event of an epoch passes."""
     one = replace(pack, rules=(rule,))
-    scan = Scanner(one, info, mode, pack.limits).scan(epoch)
+    scan = Scanner(one, info, mode, pack.limits, every=True).scan(epoch)
     return {hits.stage for hits in scan.hits.get(rule.id, ())}
 
 

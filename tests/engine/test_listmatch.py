@@ -81,6 +81,20 @@ def test_lists_and_joined_lists_pass_what_the_definition_says(found, chosen, joi
             assert bits[row, number] == any(passes(test, v) for v in values), (test, words)
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 140), st.lists(st.lists(st.integers(0, 400), min_size=1, max_size=5), min_size=1, max_size=9),
+       st.integers(0, 2**32 - 1))  # fmt: skip
+def test_what_any_vector_of_a_run_has_is_known_from_packed_bits(width: int, runs: list[list[int]], seed: int) -> None:
+    table = np.random.default_rng(seed).random((90, width)) < 0.1
+    vectors = Vectors(width)
+    for half in (table[:40], table):  # the packed copy has to follow
+        numbers = vectors.number(half)
+        flat = numbers[np.array([n % len(half) for run in runs for n in run])]
+        first = np.cumsum([0, *map(len, runs)])[:-1]
+        got = vectors.united(flat, first)
+        assert (got == [half[[n % len(half) for n in run]].any(axis=0) for run in runs]).all()
+
+
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.lists(st.booleans(), min_size=70, max_size=70), min_size=1, max_size=12))
 def test_equal_vectors_have_one_number(rows: list[list[bool]]) -> None:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kestrel_lab.engine import pack_from_files
-from kestrel_lab.engine.reach import reach_of
+from kestrel_lab.engine.reach import can_fire, reach_of
+from kestrel_lab.engine.scanner import Scanner
 from kestrel_lab.eql import compile_query
+from kestrel_lab.schema.schema import BUILTIN
 from tests.engine.support import QUERIES, random_events, run, toml
-from tests.support.epochs import source
+from tests.eql.corpora import corpus
+from tests.support.epochs import INFO, source
 
 NO_SUCH = "no event here has the category, action and type it asks for"
 
@@ -93,3 +98,32 @@ def test_a_rule_that_can_never_fire_does_not(category: str, condition: str, seed
 )
 def test_a_misspelt_category_is_pointed_out(category: str, warning: str | None) -> None:
     assert reach_of(compile_query(f"{category} where true")).warnings == ((warning,) if warning else ())
+
+
+def test_rules_that_can_never_fire_are_the_same_for_the_scan_as_for_the_author() -> None:
+    sample = json.loads(corpus("elastic_linux_eql_sample.json").read_text())
+    programs = [compile_query(rule["query"]) for rule in sample]
+    assert {can_fire(p, BUILTIN) for p in programs} == {True, False}
+    assert all(can_fire(p, BUILTIN) == (not reach_of(p).never) for p in programs)
+
+
+def test_rules_that_can_never_fire_cost_nothing() -> None:
+    idle = 'sequence by process.pid [process where true] [file where user.name == "x"]'
+    epochs = list(source(random_events(1)).epochs())
+    pack = pack_from_files({"a.toml": toml("idle", idle), "b.toml": toml("busy", "process where true")})
+    scans = Scanner(pack, INFO, "live").scan_span(epochs)
+    every = Scanner(pack, INFO, "live", every=True).scan_span(epochs)
+    assert [set(scan.fuel) for scan in scans] == [{"busy"}]
+    assert [set(scan.fuel) for scan in every] == [{"busy", "idle"}]
+    assert scans[0].evaluations < every[0].evaluations
+
+
+def test_an_item_with_runs_is_looked_for_once() -> None:
+    epochs = list(source(random_events(1)).epochs())
+    once, often = (
+        Scanner(pack_from_files({"a.toml": toml("a", q)}), INFO, "live").scan_span(epochs)[0]
+        for q in ("sequence [process where true] [file where true]",
+                  "sequence [process where true] with runs=9 [file where true]")
+    )  # fmt: skip
+    assert once.evaluations == often.evaluations
+    assert once.fuel == often.fuel

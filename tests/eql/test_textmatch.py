@@ -130,3 +130,10 @@ def test_a_pattern_that_invites_backtracking_is_quick() -> None:
 def test_nothing_in_nothing_out() -> None:
     assert Matcher([]).bits([b"a"]).shape == (1, 0)
     assert Matcher([TextTest("f", "equal", False, (b"a",))]).bits([]).shape == (0, 1)
+
+
+@pytest.mark.parametrize(("pattern", "near"), [("4???", "a4bc"), ("ab*c*", "xabc"), ("*c?ab", "cxabx")])
+def test_values_are_looked_at_only_where_the_literal_stands_where_it_must(pattern: str, near: str) -> None:
+    matcher = Matcher([TextTest("f", "like", False, (pattern.encode(),))])
+    fits = pattern.replace("*", "yy").replace("?", "y").encode()
+    assert matcher.sketch([near.encode(), fits])[1].tolist() == [[False], [True]]
