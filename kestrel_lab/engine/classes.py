@@ -119,7 +119,7 @@ class Classes:
             if which.any():
                 codes = np.unique(coded.codes[which])
                 vectors = self._vectors.bits[self._codes[codes]]
-                vectors[:, 1 + test] = self._look(test, lookup(coded.dictionary, codes.tolist()))
+                vectors[:, 1 + test] = self._look(test, codes, coded.dictionary)
                 vectors[:, 1 + self._width + test] = False
                 self._codes[codes] = self._vectors.number(vectors)
                 found, changed = self._codes[coded.codes], True
@@ -154,7 +154,10 @@ class Classes:
             grown[: len(self._codes)] = self._codes
             self._codes = grown
 
-    def _look(self, test: int, values: Sequence[Text]) -> npt.NDArray[np.bool_]:
+    def _look(self, test: int, codes: Array, dictionary: Dictionary) -> npt.NDArray[np.bool_]:
+        if self._of_lists is not None and dictionary.lists is not None and self._tests[test].op != "computed":
+            return self._of_lists.decide(test, codes, dictionary.lists)
+        values = lookup(dictionary, codes.tolist())
         if self._of_joined is None:
             return self._matcher.decide(test, values)
         return self._matcher.alone(test).bits(values)[:, 0]

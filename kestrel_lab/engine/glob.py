@@ -10,6 +10,8 @@ from kestrel_lab.eql.wildcard import characters
 
 Check = Callable[[bytes], bool]
 
+_MOST_BYTES = 4  # of a character
+
 
 def key_of(pattern: bytes) -> bytes:
     """Return the longest run of the pattern that is free of wildcards: every match contains it."""
@@ -60,9 +62,12 @@ def _with_characters(pattern: bytes) -> Check:
     """
     parts = characters(pattern).split("*")
     sizes = [len(part) for part in parts]
+    fewest = sum(sizes)
     found = [re.compile("".join("." if c == "?" else re.escape(c) for c in part), re.DOTALL) for part in parts]
 
     def check(value: bytes) -> bool:
+        if len(value) < fewest or (len(parts) == 1 and len(value) > _MOST_BYTES * fewest):
+            return False
         text = characters(value)
         if len(parts) == 1:
             return found[0].fullmatch(text) is not None

@@ -64,6 +64,26 @@ class ListMatcher:
         passed, maybe = out[:, : self._width], out[:, self._width :]
         return Sketch(passed, maybe & ~passed, counts > 0)
 
+    def decide(self, test: int, codes: Array, lists: Lists) -> npt.NDArray[np.bool_]:
+        """Return which of the lists that `sketch` has left open pass a test of one element; elements are remembered."""
+        offsets, items = lists.arrays()
+        starts = offsets[codes]
+        counts = offsets[codes + 1] - starts
+        elements = items[spread(starts, counts)]
+        vectors = self._of(elements, lists.elements)
+        is_open = self._vectors.bits[vectors, self._width + test]
+        if is_open.any():
+            distinct = np.unique(elements[is_open])
+            known = self._vectors.bits[self._codes[distinct]]
+            known[:, test] = self._matcher.decide(test, lookup(lists.elements, distinct.tolist()))
+            known[:, self._width + test] = False
+            self._codes[distinct] = self._vectors.number(known)
+            vectors = self._codes[elements]
+        owners = np.repeat(np.arange(len(codes)), counts)
+        passed = np.zeros(len(codes), np.bool_)
+        passed[owners[self._vectors.bits[vectors, test]]] = True
+        return passed
+
     def _of(self, elements: Array, dictionary: Dictionary) -> npt.NDArray[np.uint32]:
         """Return the number of each element's vector."""
         if 2 * len(self._vectors) * self._width > _MAX_BITS:

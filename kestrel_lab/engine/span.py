@@ -15,8 +15,9 @@ import numpy.typing as npt
 
 from kestrel_lab.schema.epoch import Array, Epoch, Rows
 
-#: As many rows as are gathered before they are evaluated.
-SPAN_ROWS = 16_384
+#: As many rows as are gathered before they are evaluated: as many as one epoch may have. What a span costs whatever its
+#: rows counts for less in larger ones.
+SPAN_ROWS = 65_536
 
 
 class JoinedRows:
