@@ -8,6 +8,7 @@ one byte a class in the column memory.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -176,6 +177,9 @@ class Classes:
         return self._of_lists.sketch(codes, lists)
 
     def _sketch_values(self, values: Sequence[Text]) -> Sketch:
+        if set(map(type, values)) == {bytes}:
+            passed, maybe = self._matcher.sketch(cast("Sequence[bytes]", values))
+            return Sketch(passed, maybe, np.ones(len(values), np.bool_))
         present = np.fromiter((v is not None for v in values), np.bool_, len(values))
         if any(isinstance(v, tuple) for v in values):
             passed = self._matcher.bits(values)

@@ -13,7 +13,10 @@ from typing import TypeAlias
 from kestrel_lab.engine.glob import key_of
 from kestrel_lab.eql import TextTest
 from kestrel_lab.eql.ir import And, Expr, Or, TextLeaf
+from kestrel_lab.schema.derive import PARTS
 from kestrel_lab.schema.types import ByAction, Constant, Derived, Entity, Field, Parent
+
+_LITERAL_OPS = ("equal", "prefix", "suffix", "contains", "like")
 
 Clause: TypeAlias = tuple[TextTest, ...]
 _Rank: TypeAlias = tuple[int, int, int]
@@ -25,6 +28,7 @@ def clauses_of(expr: Expr, known: Mapping[str, Field]) -> tuple[Clause, ...]:
     Left out is what does not tell rows apart: tests of constants, and of what the action decides (the index knows it).
     """
     found = _clauses(expr, known)
+    found += [wider for clause in found if (wider := _of_origins(clause, known))]
     useful = [clause for clause in dict.fromkeys(found) if any(_tells(test, known) for test in clause)]
     return tuple(sorted(useful, key=lambda clause: _rank(clause, known)))
 
@@ -55,6 +59,24 @@ def _joined(node: And | Or, parts: Sequence[list[Clause]], known: Mapping[str, F
     return [tuple(sorted({test for clause in best for test in clause}, key=_order))]
 
 
+def _of_origins(clause: Clause, known: Mapping[str, Field]) -> Clause:
+    """Return what a clause implies of the strings that its derived ones are parts of, empty if it says nothing of them.
+
+    So what is derived of a string is only made where the whole string leaves it open.
+    """
+    tests = tuple(dict.fromkeys(_of_origin(test, known) or test for test in clause))
+    return () if set(tests) == set(clause) else tuple(sorted(tests, key=_order))
+
+
+def _of_origin(test: TextTest, known: Mapping[str, Field]) -> TextTest | None:
+    source = known[test.field].source
+    if not isinstance(source, Derived) or source.function not in PARTS or test.op not in _LITERAL_OPS:
+        return None
+    dot = b"." if source.function == "extension" and test.op in ("equal", "prefix") else b""
+    parts = [key_of(p) if test.op == "like" else dot + p for p in test.patterns]
+    return TextTest(source.of, "contains", test.fold, tuple(sorted(set(parts)))) if all(parts) else None
+
+
 def _order(test: TextTest) -> tuple[str, str, bool, tuple[bytes, ...]]:
     return test.field, test.op, test.fold, test.patterns
 
@@ -74,10 +96,10 @@ def _cost(test: TextTest, known: Mapping[str, Field]) -> int:
     not; what tells nothing comes last."""
     if not _tells(test, known):
         return 9
-    field, joined = known[test.field], 0
+    field, derived = known[test.field], 0
     while isinstance(field.source, Derived):
-        field, joined = known[field.source.of], 1
-    own = 3 + joined if field.many else 0 if isinstance(field.source, Entity | Parent) else 1
+        field, derived = known[field.source.of], 1
+    own = 4 + derived if field.many else 2 * (not isinstance(field.source, Entity | Parent)) + derived
     return own + (test.op in ("regex", "computed"))
 
 

@@ -77,7 +77,7 @@ def plan_tables(rules: Sequence[Rule], schema: Schema, *, every: bool = True) ->
 def tests_by_dictionary(
     rules: Sequence[Rule], plans: Sequence[TablePlan], schema: Schema
 ) -> dict[str, tuple[TextTest, ...]]:
-    """Return, by dictionary key, the distinct tests that rules put to its values (none where only presence counts)."""
+    """Return, by dictionary key, the distinct tests that rules and their gates put to its values."""
     found: dict[str, dict[TestKey, TextTest]] = {}
     for plan in plans:
         used = dict.fromkeys(stage.rule for stage in plan.stages)
@@ -86,6 +86,8 @@ def tests_by_dictionary(
                 tests = found.setdefault(schema.dictionary_key(plan.table, slot.field), {})
                 if slot.test is not None:
                     tests.setdefault(key_of_test(slot.test), slot.test)
+        for test in (t for stage in plan.stages for clause in stage.gates for t in clause):
+            found.setdefault(schema.dictionary_key(plan.table, test.field), {}).setdefault(key_of_test(test), test)
     return {key: tuple(tests.values()) for key, tests in found.items()}
 
 

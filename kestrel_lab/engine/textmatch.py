@@ -73,12 +73,13 @@ class Matcher:
         """Return which value surely passes which test, and which may pass and must be looked at by `decide`."""
         passed = np.zeros((len(values), self._count), np.bool_)
         maybe = np.zeros((len(values), self._count), np.bool_)
-        begin = size = 0
-        for end, value in enumerate(values, 1):
-            size += len(value)
-            if size >= _BATCH or end == len(values):
-                self._sketch(values[begin:end], passed[begin:end], maybe[begin:end])
-                begin, size = end, 0
+        ends = np.cumsum(np.fromiter(map(len, values), np.int64, len(values)))
+        begin = 0
+        while begin < len(values):
+            before = ends[begin - 1] if begin else 0
+            end = max(int(np.searchsorted(ends, before + _BATCH, "right")), begin + 1)
+            self._sketch(values[begin:end], passed[begin:end], maybe[begin:end])
+            begin = end
         maybe &= ~passed
         return passed, maybe
 

@@ -136,14 +136,14 @@ def lookup(dictionary: Dictionary, codes: Sequence[int]) -> list[Text]:
 
 
 def _in_runs(get: Callable[[int, int], Sequence[_T]], codes: Sequence[int]) -> list[_T]:
+    if not codes:
+        return []
     out: list[_T] = []
-    begin = 0
-    for end in range(1, len(codes) + 1):
-        if end == len(codes) or codes[end] - codes[end - 1] > _NEAR:
-            first = codes[begin]
-            values = get(first, codes[end - 1] + 1)
-            out += values if len(values) == end - begin else [values[c - first] for c in codes[begin:end]]
-            begin = end
+    breaks = np.flatnonzero(np.diff(np.array(codes, np.int64)) > _NEAR) + 1
+    for begin, end in pairwise([0, *breaks.tolist(), len(codes)]):
+        first = codes[begin]
+        values = get(first, codes[end - 1] + 1)
+        out += values if len(values) == end - begin else [values[c - first] for c in codes[begin:end]]
     return out
 
 

@@ -42,5 +42,7 @@ SCALAR: Mapping[str, Callable[[bytes], bytes | None]] = {
     "extension": extension,
     "hex": hex_text,
 }
+#: those whose result, if there is one, stands somewhere in the string; that of `extension` after a dot
+PARTS = frozenset({"basename", "dirname", "extension"})
 #: functions of a list of strings; `count` gives an integer
 OF_LIST: Mapping[str, Callable[[Sequence[bytes]], Scalar]] = {"join": join, "count": len}

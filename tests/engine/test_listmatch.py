@@ -15,6 +15,7 @@ from kestrel_lab.eql.regex import translate
 from kestrel_lab.eql.texttest import passes
 from kestrel_lab.schema.access import Coded, Dictionary, Lists
 from kestrel_lab.schema.build import GrowingStrings
+from kestrel_lab.schema.derive import basename, dirname, extension
 from kestrel_lab.schema.schema import BUILTIN
 
 _WORDS = [b"a", b"-c", b"/tmp/x", b"b c", b"", b"AB", b"x" * 40, b"\xff", b"-", b"a-c"]
@@ -116,3 +117,27 @@ def test_a_condition_joined_by_or_has_a_clause_if_each_part_has_one() -> None:
     assert gates('process.name == "a" or process.pid > 1') == []
     assert gates('not process.name == "a"') == []
     assert gates('event.action == "exec" and host.os.type == "linux"') == []
+
+
+def test_what_is_derived_is_gated_by_the_string_it_is_part_of_first() -> None:
+    (stage,) = compile_query('file where file.extension == "so" or file.name like "*x?yy"').stages
+    wide, narrow = clauses_of(stage.expr, BUILTIN.fields)
+    assert {(t.field, t.op, t.patterns) for t in wide} == {("file.path", "contains", (p,)) for p in (b".so", b"yy")}
+    assert {t.field for t in narrow} == {"file.extension", "file.name"}
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    st.sampled_from(["extension", "name", "directory"]),
+    st.sampled_from(["==", ":", "like", "like~", "in", "in~"]),
+    st.lists(st.sampled_from(["so", "SO", "*o", "?so", "a/*", "/", "*", "x", ".x"]), min_size=1, max_size=2),
+    st.lists(st.sampled_from([b"/", b"a", b".so", b".SO", b"x", b"."]), max_size=6).map(b"".join),
+)
+def test_a_path_passes_what_is_implied_of_it(part: str, op: str, patterns: list[str], path: bytes) -> None:
+    value = f'"{patterns[0]}"' if op == "==" else "(" + ", ".join(f'"{p}"' for p in patterns) + ")"
+    (stage,) = compile_query(f"file where file.{part} {op} {value}").stages
+    made = {"file.path": path, "file.name": basename(path), "file.extension": extension(path),
+            "file.directory": dirname(path)}  # fmt: skip
+    clauses = clauses_of(stage.expr, BUILTIN.fields)
+    holds = [any((v := made[t.field]) is not None and passes(t, v) for t in clause) for clause in clauses]
+    assert holds == sorted(holds, reverse=True)  # the first ones are implied by the last
