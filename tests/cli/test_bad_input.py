@@ -82,6 +82,7 @@ def test_a_missing_segment_costs_only_its_own_events(case: Path, tmp_path: Path)
     assert [e["event.sequence"] for e in objects(run("dump", tmp_path / "mended.krec"))] == [5, 6, 7, 8]
 
 
+@pytest.mark.slow
 def test_a_flipped_byte_names_segment_and_range(case: Path) -> None:
     target = case / "segments" / "000001" / "network.arrow"
     data = bytearray(target.read_bytes())

@@ -84,6 +84,7 @@ def test_replay_as_ndjson_ends_in_a_summary(case: Path) -> None:
     assert set(summary["fuel"]) == {"connect-4444", "drop-and-run"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "more", [["--mode", "live"], ["--workers", "2"], ["--as-live"], ["--from", "1"], ["--to", "+1s"]]
 )

@@ -52,6 +52,7 @@ def test_one_object_a_rule(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_the_starter_pack_is_tested_and_every_condition_is_distinguished() -> None:
     began = time.process_time()
     result = run("rules", "test", resource("rules"), "--format", "ndjson")

@@ -39,6 +39,7 @@ def test_every_query_finds_something() -> None:
     assert {rule for seed in SEEDS for rule in expected(seed)} == set(QUERIES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2])
 def test_neither_mode_nor_cuts_change_an_alert(seed: int) -> None:
     events = random_events(seed)

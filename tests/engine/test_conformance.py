@@ -32,6 +32,7 @@ def test_the_suite_is_whole() -> None:
     assert {c.name for c in suite.cases()} >= set(suite.exceptions())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", PARTS)
 def test_the_definition(part: str) -> None:
     def find(case: Case) -> Sequence[Result]:
@@ -41,6 +42,7 @@ def test_the_definition(part: str) -> None:
     _check(part, find)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("epoch_rows", [65_536, 7])
 @pytest.mark.parametrize("run", RUNS, ids=lambda run: "-".join(run))
 @pytest.mark.parametrize("part", PARTS)

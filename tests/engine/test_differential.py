@@ -7,6 +7,7 @@ import pytest
 from tests.differential.compare import batch, mismatches
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_no_run_differs_from_the_definition(seed: int) -> None:
     found = batch(1_000_000 + seed, rules=60, streams=12, public=False)
@@ -14,6 +15,7 @@ def test_no_run_differs_from_the_definition(seed: int) -> None:
     assert not [str(mismatch) for mismatch in mismatches(found)]
 
 
+@pytest.mark.slow
 def test_public_rules_agree_as_well() -> None:
     found = batch(7, rules=118, streams=5)
     assert not [str(mismatch) for mismatch in mismatches(found)]

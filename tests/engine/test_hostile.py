@@ -218,6 +218,7 @@ def refused_within_a_second(folder: Path) -> RuleError:
     return error
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", REFUSED_QUERIES)
 def test_a_query_that_is_refused(tmp_path: Path, case: str) -> None:
     make, word = REFUSED_QUERIES[case]

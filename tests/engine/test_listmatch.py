@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -96,6 +97,7 @@ def test_what_any_vector_of_a_run_has_is_known_from_packed_bits(width: int, runs
         assert (got == [half[[n % len(half) for n in run]].any(axis=0) for run in runs]).all()
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.lists(st.booleans(), min_size=70, max_size=70), min_size=1, max_size=12))
 def test_equal_vectors_have_one_number(rows: list[list[bool]]) -> None:

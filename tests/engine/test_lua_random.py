@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -101,12 +102,14 @@ events = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(rules(), st.lists(events, min_size=1, max_size=6))
 def test_the_jit_changes_nothing(code: str, found: list[dict[str, Any]]) -> None:
     evaluate(code, found * 40, fuel=200_000)  # compares; as many rows as make LuaJIT compile
 
 
+@pytest.mark.slow
 def test_random_rules_do_all_kinds_of_things() -> None:
     seen: Counter[str] = Counter()
 

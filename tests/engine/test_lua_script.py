@@ -92,6 +92,7 @@ def test_expressions(expression: str, value: Any) -> None:
     assert (found, type(found)) == (value, type(value))
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(st.integers(-(2**63), 2**63 - 1), st.integers(-(2**63), 2**63 - 1) | st.integers(2**63, 2**64 - 1))
 def test_integers_are_exact(a: int, b: int) -> None:

@@ -108,6 +108,7 @@ def outcome(pack: Pack, epochs: Sequence[Epoch], limits: Limits, end: End = "sea
     return alert_digest(found), engine.evicted, engine.open, {a.rule_id for a in found}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("limits", [Limits(), Limits(pending=1, pending_per_key=2, tick=16)])
 def test_neither_cuts_nor_order_nor_other_rules_change_an_alert(seed: int, limits: Limits) -> None:
@@ -124,6 +125,7 @@ def test_neither_cuts_nor_order_nor_other_rules_change_an_alert(seed: int, limit
         assert alert_digest(a for a in found if a.rule_id != "a-first") == expected[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_a_checkpoint_anywhere_changes_nothing(seed: int) -> None:
     limits = Limits(pending=2, tick=32)

@@ -165,6 +165,7 @@ print(alert_digest(alerts), engine.state().hex())
 """
 
 
+@pytest.mark.slow
 def test_neither_hash_seed_nor_locale_nor_time_zone_change_anything() -> None:
     outputs = {
         subprocess.run(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import product
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -33,6 +34,7 @@ def expected(events: list[tuple[str, str]]) -> list[tuple[int, ...]]:
     return sorted(out)
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(EVENTS, st.sampled_from([1, 4, 100]))
 def test_a_sample_is_the_least_when_one_first_exists(events: list[tuple[str, str]], rows: int) -> None:

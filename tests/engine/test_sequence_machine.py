@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -38,6 +39,7 @@ def streams(draw: st.DrawFn) -> list[Event]:
     return out
 
 
+@pytest.mark.slow
 @settings(max_examples=400, deadline=None)
 @given(
     items=shapes(), events=streams(), pending=st.integers(1, 4), per_key=st.integers(1, 3), tick=st.integers(1, 7),

@@ -319,7 +319,23 @@ def keys(by: tuple[ast.Node, ...], item: ast.Item, event: Event, fields: Fields)
         known = fields.get(name.name)
         items = [v for v in each(event.get(name.name)) if v is not None and known is not None]
         options.append(list(dict.fromkeys(items)) or ([None] if name.optional else []))
-    return list(itertools.product(*options))
+    return [Joined(key) for key in itertools.product(*options)]
+
+
+class Joined(tuple[Any, ...]):
+    """A key. Equality is typed: 5 is not 5.0, and true is not 1."""
+
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, tuple) and _typed(self) == _typed(other)
+
+    def __hash__(self) -> int:
+        return hash(_typed(self))
+
+
+def _typed(key: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple((isinstance(v, float), isinstance(v, bool), v) for v in key)
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ def test_limits_are_refused_by_name() -> None:
     assert "nests deeper than 200" in refused(f"any where {'(not ' * 100_000}true{')' * 100_000}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "condition",
     [

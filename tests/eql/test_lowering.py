@@ -8,6 +8,7 @@ import sys
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -20,6 +21,7 @@ from tests.eql.host import evaluate, evaluate_lua
 from tests.eql.strategies import FIELDS, events, filters
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(filters, st.lists(events(), min_size=1, max_size=12))
 def test_a_module_agrees_with_the_definition(text: str, found: list[dict[str, Any]]) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from contextlib import nullcontext, suppress
 
+import pytest
+
 from kestrel_lab.eql.errors import QueryError
 from kestrel_lab.eql.fields import Scope
 from kestrel_lab.eql.mutate import Mutation, mutations
@@ -69,6 +71,7 @@ def test_calls_and_optional_names() -> None:
     assert [text for text, _ in changes(query)][::3] == ['?process.name like~ "a"', 'endsWith~(process.name, "b")']
 
 
+@pytest.mark.slow
 def test_mutants_of_real_rules_compile_and_stand_where_they_say() -> None:
     seen = 0
     for rule in json.loads(corpus("elastic_linux_eql_sample.json").read_text()):

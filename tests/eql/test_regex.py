@@ -49,12 +49,14 @@ def accepts(pattern: str, value: bytes, fold: bool = False) -> bool:
     return matcher((translate(pattern, fold=fold),))(value)
 
 
+@pytest.mark.slow
 @settings(max_examples=1500, deadline=None)
 @given(patterns, st.lists(values, min_size=1, max_size=6), st.booleans())
 def test_the_translation_means_what_lucene_means(pattern: str, found: list[bytes], fold: bool) -> None:
     assert [accepts(pattern, v, fold) for v in found] == [matches(pattern, v, fold=fold) for v in found]
 
 
+@pytest.mark.slow
 @settings(max_examples=1500, deadline=None)
 @given(soup, values, st.booleans())
 def test_what_lucene_refuses_is_refused_and_nothing_else(pattern: str, value: bytes, fold: bool) -> None:

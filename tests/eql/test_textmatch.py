@@ -35,6 +35,7 @@ def expected(test: TextTest, value: Text) -> bool:
     return any(passes(test, v) for v in (value if isinstance(value, tuple) else (value,)))
 
 
+@pytest.mark.slow
 @settings(max_examples=400, deadline=None)
 @given(
     st.lists(tests, max_size=12),

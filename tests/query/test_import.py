@@ -207,6 +207,7 @@ def pack_for(recording: Recording) -> Pack:
     return pack_from_files(files, schema=recording.info.schema)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("small_epochs")
 def test_rules_run_on_it_and_workers_agree(tmp_path: Path) -> None:
     recording = open_recording(run(ndjson(), tmp_path / "a.krec").path)

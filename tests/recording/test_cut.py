@@ -108,6 +108,7 @@ def test_a_crash_while_sealing_leaves_the_streams(tmp_path: Path, monkeypatch: p
     assert verify(tmp_path / "a.krec").ok
 
 
+@pytest.mark.slow
 def test_kill_9_in_a_storm(tmp_path: Path) -> None:
     stored = small(400, 7).stored
     for attempt in range(5):

@@ -65,6 +65,7 @@ def test_one_changed_byte_costs_one_batch(batched: tuple[Path, list[Epoch]]) -> 
             file.write_bytes(original)
 
 
+@pytest.mark.slow
 def test_any_byte_of_any_file_of_a_segment(batched: tuple[Path, list[Epoch]]) -> None:
     path, stored = batched
     chance = random.Random(1)
@@ -83,6 +84,7 @@ def test_any_byte_of_any_file_of_a_segment(batched: tuple[Path, list[Epoch]]) ->
     assert verify(path).ok
 
 
+@pytest.mark.slow
 def test_any_byte_of_the_streams(tmp_path: Path) -> None:
     stored = small(4, 100).stored
     path = abandon(tmp_path / "whole.krec", stored, tmp_path / "cut.krec")
@@ -100,6 +102,7 @@ def test_any_byte_of_the_streams(tmp_path: Path) -> None:
             file.write_bytes(original)
 
 
+@pytest.mark.slow
 def test_any_byte_of_the_journal(batched: tuple[Path, list[Epoch]]) -> None:
     path, stored = batched
     journal = path / "journal"

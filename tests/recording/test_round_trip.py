@@ -47,6 +47,7 @@ def _event(draw: st.DrawFn) -> dict[str, Any]:
     return out
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(_event(), min_size=1, max_size=12), st.integers(1, 5), st.integers(1, 3))
 def test_any_epochs_come_back(some: list[dict[str, Any]], rows: int, segment_epochs: int) -> None:

@@ -47,6 +47,7 @@ def event_rows(draw: st.DrawFn, table: str) -> Rows:
     return ArrayRows(table, count, columns, valid)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("table", BUILTIN.tables)
 @given(data=st.data(), start=st.integers(0, 3))
 def test_event_rows_come_back(table: str, data: st.DataObject, start: int) -> None:

@@ -15,6 +15,7 @@ SPEC = EngineSpec.of(PACK, "deterministic")
 KEY = checkpoint_key(["a"], SPEC, PACK.hash)
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(cuts=st.sets(st.integers(1, 59), min_size=1, max_size=4))
 def test_going_on_from_any_checkpoint_gives_the_same(cuts: set[int]):

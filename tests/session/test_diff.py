@@ -76,6 +76,7 @@ def test_an_edited_rule_is_the_cause_of_its_own_differences(tmp_path: Path):
     assert {a.rule_id for a in diff.same} == {"drop-and-run", "interactive-shell", "script-deleted"}
 
 
+@pytest.mark.slow
 def test_other_captures_are_a_change_and_another_wording_is_none(tmp_path: Path):
     recording = recorded(tmp_path / "a.krec")
     captures = diff_rules(recording, pack(connect=rule("connect-4444", CONNECT, ("destination.port",))))
@@ -89,6 +90,7 @@ def test_other_captures_are_a_change_and_another_wording_is_none(tmp_path: Path)
     assert [n.kind for n in wording.notes] == [CauseKind.RULE_EDITED]
 
 
+@pytest.mark.slow
 def test_added_and_removed_rules(tmp_path: Path):
     recording = recorded(tmp_path / "a.krec")
     added = diff_rules(recording, pack(new=rule("new", 'file where event.action == "open"')))
@@ -123,6 +125,7 @@ def test_no_rules_ran_live(tmp_path: Path):
     assert kinds(diff) == {CauseKind.RULE_ADDED}
 
 
+@pytest.mark.slow
 def test_a_damaged_range_is_named(tmp_path: Path):
     recorded(tmp_path / "a.krec", now_world(800, segment_epochs=8))
     flip_a_byte(tmp_path / "a.krec")
@@ -141,6 +144,7 @@ def flip_a_byte(path: Path) -> None:
         file.write_bytes(bytes(data))
 
 
+@pytest.mark.slow
 def test_two_recordings_of_the_same_acts(tmp_path: Path):
     a = recorded(tmp_path / "a.krec", now_world(400, name="a"))
     b = recorded(tmp_path / "b.krec", now_world(600, name="b"))
@@ -151,6 +155,7 @@ def test_two_recordings_of_the_same_acts(tmp_path: Path):
     assert kinds(diff) == {CauseKind.EVENTS}
 
 
+@pytest.mark.slow
 def test_two_recordings_with_different_rules(tmp_path: Path):
     a = recorded(tmp_path / "a.krec", now_world(400, name="a"))
     b = recorded(tmp_path / "b.krec", now_world(400, name="b"), rules=pack(shell=None))
@@ -159,6 +164,7 @@ def test_two_recordings_with_different_rules(tmp_path: Path):
     assert {d.alert.rule_id for d in diff.missing} == {"interactive-shell"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cut", [0.5, 0.9])
 def test_a_cut_recording_is_named(tmp_path: Path, cut: float):
     recorded(tmp_path / "a.krec")
@@ -172,6 +178,7 @@ def test_a_cut_recording_is_named(tmp_path: Path, cut: float):
     assert kinds(diff) == {CauseKind.CUT}
 
 
+@pytest.mark.slow
 def test_other_limits_are_a_cause(tmp_path: Path):
     slow = DROPPED_AND_RUN.replace(" with maxspan=5s", "")
     recording = recorded(tmp_path / "a.krec", rules=pack(slow=rule("slow", slow)))
@@ -197,6 +204,7 @@ def tampered(path: Path) -> Recording:
     return recording
 
 
+@pytest.mark.slow
 def test_what_nothing_accounts_for_is_unexplained(tmp_path: Path):
     diff = diff_rules(tampered(tmp_path / "a.krec"))
     assert len(diff.extra) == 1

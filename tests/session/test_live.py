@@ -33,6 +33,7 @@ def sealed(path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_recording_that_grows_meanwhile(tmp_path: Path, workers: int):
     growing = writer(tmp_path / "a.krec")
@@ -59,6 +60,7 @@ def test_a_recording_that_grows_meanwhile(tmp_path: Path, workers: int):
     )  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize("period", [3, 7])
 def test_what_it_skips_the_replay_as_live_skips(tmp_path: Path, period: int, workers: int):

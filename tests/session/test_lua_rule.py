@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from kestrel_lab.engine import pack_from_files
 from kestrel_lab.recording import open_recording
 from kestrel_lab.session.engine_process import LiveOptions
@@ -33,6 +35,7 @@ end""",
 PACK = pack_from_files({**FILES, **{f"{name}.toml": lua_file(name, code) for name, code in RULES.items()}})
 
 
+@pytest.mark.slow
 def test_live_and_replay_agree(tmp_path: Path) -> None:
     path = tmp_path / "a.krec"
     report = record_world(path, now_world(400), PACK, RecordOptions(live=LiveOptions(max_lag_s=1e6)))
@@ -49,6 +52,7 @@ def test_live_and_replay_agree(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_every_configuration_agrees(tmp_path: Path) -> None:
     world = write_recording(tmp_path / "a.krec", memory(200))
     assert prove(world, PACK).equal

@@ -24,6 +24,7 @@ def test_every_configuration_gives_one_digest(tmp_path: Path):
     assert rows[0].alerts > 0
 
 
+@pytest.mark.slow
 def test_a_part_of_the_proof_over_any_source():
     some = (Configuration("reference"), Configuration("seek", seek=True), Configuration("live", mode="live"))
     proof = prove(memory(120), PACK, configurations=some)

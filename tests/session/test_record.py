@@ -31,6 +31,7 @@ def record(path: Path, world: MemorySource, **more: Any) -> RecordReport:
     return record_world(path, world, PACK, **more)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
 def test_records_raises_and_replays_to_the_same(tmp_path: Path, workers: int):
     told, shown = [], []
@@ -61,6 +62,7 @@ def test_the_recording_says_what_ran(tmp_path: Path):
     assert (run.schedule.last.hash, run.end, run.skips, run.unreached) == (PACK.hash, "sealed", [], None)
 
 
+@pytest.mark.slow
 def test_a_slow_engine_skips_and_the_replay_as_live_agrees(tmp_path: Path):
     options = RecordOptions(live=LiveOptions(max_lag_s=0.15, delay_per_epoch_s=0.03))
     report = record(tmp_path / "a.krec", now_world(1200, in_s=3.0, step_ns=1_000_000), options=options)
@@ -195,6 +197,7 @@ def test_a_full_disk_ends_the_recording_and_seals_what_fits(tmp_path: Path, monk
     assert replay(recording, PACK).digest == report.digest
 
 
+@pytest.mark.slow
 def test_a_broken_reader_of_alerts_ends_the_recording_whole(tmp_path: Path):
     def broken(alert: Alert) -> None:
         raise BrokenPipeError
@@ -206,6 +209,7 @@ def test_a_broken_reader_of_alerts_ends_the_recording_whole(tmp_path: Path):
     assert replay(recording, PACK).digest == alert_digest(recording.live_alerts)
 
 
+@pytest.mark.slow
 def test_a_killed_recorder_leaves_an_engine_that_finishes_by_itself(tmp_path: Path):
     recorder = Child("recorder", _record_forever, tmp_path / "a.krec")
     engine = recorder.recv()

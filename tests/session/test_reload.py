@@ -90,6 +90,7 @@ class Session:
         return self.report
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
 def test_an_edited_rule_takes_over_and_replay_gives_the_same(tmp_path: Path, workers: int) -> None:
     session = Session(tmp_path, workers)

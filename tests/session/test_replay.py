@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -68,6 +69,7 @@ def test_a_schedule_says_from_where_the_pack_ran():
     assert all(i is None or i >= 49 for a in found.alerts for i in a.event_ids)
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None)
 @given(skipped=st.sets(st.integers(0, 99), max_size=60))
 def test_any_skips_leave_every_other_epoch_whole(skipped: set[int]):
@@ -80,6 +82,7 @@ def test_any_skips_leave_every_other_epoch_whole(skipped: set[int]):
     assert found.skipped == len([n for n in skipped if n < len(world.stored)])
 
 
+@pytest.mark.slow
 def test_damage_is_passed_over_and_named_the_same_by_any_number_of_workers(tmp_path: Path):
     write_recording(tmp_path / "a.krec", memory(400, segment_epochs=5))
     for file in sorted((tmp_path / "a.krec" / "segments").glob("*1/*.arrow")):

@@ -48,6 +48,7 @@ def within(found: Replay, first: int, last: int, rule_id: str) -> list[tuple[str
 ALWAYS_OLD, ALWAYS_NEW = replay(WORLD, OLD), replay(WORLD, NEW)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize("place", [1, 7, 13])
 def test_each_pack_runs_in_its_time(place: int, workers: int) -> None:
@@ -69,6 +70,7 @@ def test_each_pack_runs_in_its_time(place: int, workers: int) -> None:
     assert found.fuel["interactive-shell"] == ALWAYS_OLD.fuel["interactive-shell"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", range(1, 14, 3))
 def test_a_changed_sequence_starts_empty_and_what_it_gave_up_is_counted(place: int) -> None:
     at = FIRST[place]
@@ -100,6 +102,7 @@ def test_epochs_before_the_first_pack_are_passed_over() -> None:
     assert (found.skipped, found.switches) == (3, ())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("places", [(2, 7, 7, 11), (0, 6, 12)])
 def test_mode_workers_and_checkpoints_do_not_matter(places: tuple[int, ...]) -> None:
     packs = [NEW, RENAMED, OLD]
@@ -140,6 +143,7 @@ def record(path: Path, *rows: tuple[int, Pack], workers: int = 1) -> list[Alert]
     return list(open_recording(path).live_alerts)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
 def test_replay_follows_the_recorded_schedule(tmp_path: Path, workers: int) -> None:
     raised = record(tmp_path / "a.krec", (0, OLD), (FIRST[5], NEW), (FIRST[10], OLD), workers=workers)
@@ -186,6 +190,7 @@ SHAPES = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
 def test_every_shape_of_rule_remembers_across_packs(workers: int) -> None:
     one = pack_from_files(SHAPES | {"x.toml": FILES["shell.toml"]})

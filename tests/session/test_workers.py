@@ -20,6 +20,7 @@ PACK = pack()
 WHOLE = replay(WORLD, PACK)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [2, 3])
 def test_any_number_of_workers_gives_the_same(workers: int):
     found = replay(WORLD, PACK, workers=workers)
@@ -29,6 +30,7 @@ def test_any_number_of_workers_gives_the_same(workers: int):
     )  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rows", [0, 20, 50, 10_000])
 @pytest.mark.parametrize("workers", [1, 2])
 def test_how_epochs_are_gathered_changes_nothing(rows: int, workers: int, monkeypatch: pytest.MonkeyPatch):

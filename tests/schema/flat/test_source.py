@@ -103,6 +103,7 @@ def assert_holds(source: FlatSource, given: list[dict[str, Any]]) -> None:
             assert same(row[name], typed if many[name] else typed[0]), (name, row[name], typed)
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(st.lists(events, min_size=1, max_size=6), st.integers(1, 3))
 def test_what_events_hold_comes_back(given: list[dict[str, Any]], epoch_rows: int) -> None:
