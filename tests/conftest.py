@@ -1,4 +1,7 @@
-"""Kernel tests: skipped with a reason where eBPF does not work, and never silently where it does."""
+"""Kernel tests: skipped with a reason where eBPF does not work, and never silently where it does.
+
+Generated examples have no deadline: how fast a test runs says more of the machine than of the code.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,12 @@ from collections.abc import Generator
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from tests.support.kernel import why_no_ebpf
+
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
