@@ -9,12 +9,13 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
 from kestrel_lab.eql import compile_query, lower_lua, lower_wasm
 from kestrel_lab.eql.compute import passes_value
 from kestrel_lab.eql.parse import parse
+from kestrel_lab.schema.errors import RuleError
 from kestrel_lab.schema.schema import BUILTIN
 from tests.eql import naive
 from tests.eql.host import evaluate, evaluate_lua
@@ -25,7 +26,12 @@ from tests.eql.strategies import FIELDS, events, filters
 @settings(max_examples=300, deadline=None)
 @given(filters, st.lists(events(), min_size=1, max_size=12))
 def test_a_module_agrees_with_the_definition(text: str, found: list[dict[str, Any]]) -> None:
-    program = compile_query(text, schema=replace(BUILTIN, fields=FIELDS))
+    try:
+        program = compile_query(text, schema=replace(BUILTIN, fields=FIELDS))
+    except RuleError as error:
+        if "reads arrays" not in error.what:  # more often than is allowed in one computed condition
+            raise
+        reject()
     (stage,) = program.stages
     module = lower_wasm(program, FIELDS)
     query = parse(text).body
