@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from kestrel_lab.engine import Engine, Limits, Pack, pack_from_files
+from kestrel_lab.engine import PATIENT, Engine, Pack, pack_from_files
 from kestrel_lab.engine.predicate import Backend
 from kestrel_lab.schema.alert import Mode
 from tests.engine.support import toml
@@ -18,8 +18,6 @@ from tests.eql.suite import Case, Ids
 RUNS: Sequence[tuple[Backend, Mode]] = [
     ("wasm", "live"), ("wasm", "deterministic"), ("lua", "live"), ("lua", "deterministic")
 ]  # fmt: skip
-#: The events lie decades apart, and a sequence without maxspan waits for ever there.
-FOR_EVER = Limits(ttl_ns=1 << 62)
 PARTS = tuple(dict.fromkeys(case.name.partition(":")[0] for case in suite.cases()))
 #: What a result is: the join key it is found under, and its events.
 Result = tuple[Sequence[Any], Ids]
@@ -88,7 +86,7 @@ def _pack(data: str) -> Pack:
 def _alerts(data: str, backend: Backend, mode: Mode, epoch_rows: int) -> Mapping[str, list[Result]]:
     """Return the results of every rule of a data set, in the order the engine gives them."""
     source = suite.source(data, epoch_rows)
-    engine = Engine(_pack(data), source.info, mode, FOR_EVER, backend)
+    engine = Engine(_pack(data), source.info, mode, PATIENT, backend)
     alerts = [a for epoch in source.epochs() for a in engine.process(epoch).alerts]
     out: dict[str, list[Result]] = {}
     for alert in [*alerts, *engine.finish("sealed")]:
