@@ -8,12 +8,11 @@ one byte a class in the column memory.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
 
 import numpy as np
 import numpy.typing as npt
 
-from kestrel_lab.engine.listmatch import JoinedMatcher, ListMatcher, Sketch
+from kestrel_lab.engine.listmatch import JoinedMatcher, ListMatcher
 from kestrel_lab.engine.plan import TestKey, key_of_test
 from kestrel_lab.engine.textmatch import Matcher
 from kestrel_lab.engine.vectors import Vectors
@@ -55,6 +54,7 @@ class Classes:
         self._generation += 1
         # present, then for each test whether it passes, and whether it may: the missing value is number 0
         self._vectors = Vectors(1 + 2 * self._width)
+        self._known, self._known_version = np.zeros(0, np.uint32), (0, 0)
         self._tabled = 0
 
     @property
@@ -164,25 +164,38 @@ class Classes:
         return self._matcher.alone(test).bits(values)[:, 0]
 
     def _learn(self, codes: Array, dictionary: Dictionary) -> None:
-        passed, maybe, present = self._sketch(codes, dictionary)
-        self._codes[codes] = self._vectors.number(np.column_stack([present, passed, maybe]))
-
-    def _sketch(self, codes: Array, dictionary: Dictionary) -> Sketch:
         lists = dictionary.lists
         if lists is None:
-            return self._sketch_values(lookup(dictionary, codes.tolist()))
-        if self._of_joined is not None:
-            return self._of_joined.sketch(codes, lists)
-        self._of_lists = self._of_lists or ListMatcher(self._tests)
-        return self._of_lists.sketch(codes, lists)
+            self._codes[codes] = self._of_values(lookup(dictionary, codes.tolist()))
+            return
+        if self._of_joined is None and self._of_lists is None:
+            self._of_lists = ListMatcher(self._tests)
+        matcher = self._of_joined or self._of_lists
+        assert matcher is not None
+        numbers, present = matcher.numbers(codes, lists)
+        self._codes[codes] = np.where(present, self._of_numbers(matcher, numbers), 0)
 
-    def _sketch_values(self, values: Sequence[Text]) -> Sketch:
-        if set(map(type, values)) == {bytes}:
-            passed, maybe = self._matcher.sketch(cast("Sequence[bytes]", values))
-            return Sketch(passed, maybe, np.ones(len(values), np.bool_))
+    def _of_numbers(self, matcher: JoinedMatcher | ListMatcher, numbers: Array) -> npt.NDArray[np.uint32]:
+        """Return the classes of lists that are there, by what their matcher knows of them."""
+        version = self._generation, matcher.generation
+        if version != self._known_version:
+            self._known, self._known_version = np.full(64, _UNKNOWN, np.uint32), version
+        size = int(numbers.max(initial=0)) + 1
+        if size > len(self._known):
+            self._known = np.concatenate([self._known, np.full(size, _UNKNOWN, np.uint32)])
+        found = self._known[numbers]
+        new = found == _UNKNOWN
+        if new.any():
+            distinct = np.unique(numbers[new])
+            there = np.ones((len(distinct), 1), np.bool_)
+            self._known[distinct] = self._vectors.number(np.concatenate([there, matcher.bits(distinct)], axis=1))
+            found = self._known[numbers]
+        return found
+
+    def _of_values(self, values: Sequence[Text]) -> npt.NDArray[np.uint32]:
         present = np.fromiter((v is not None for v in values), np.bool_, len(values))
         if any(isinstance(v, tuple) for v in values):
             passed = self._matcher.bits(values)
-            return Sketch(passed, np.zeros_like(passed), present)
-        passed, maybe = self._matcher.sketch([v if isinstance(v, bytes) else b"" for v in values])
-        return Sketch(passed & present[:, None], maybe & present[:, None], present)
+            return self._vectors.number(np.concatenate([present[:, None], passed, np.zeros_like(passed)], axis=1))
+        sketch = self._matcher.sketch([v if isinstance(v, bytes) else b"" for v in values])
+        return np.where(present, sketch.numbers(self._vectors, len(values), True), np.uint32(0))

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from kestrel_lab.engine.literals import MAX_BYTES, spread
 from kestrel_lab.engine.textmatch import Matcher
-from kestrel_lab.engine.vectors import Bits, Vectors
+from kestrel_lab.engine.vectors import Bits, Unions, Vectors
 from kestrel_lab.eql.leaftests import TextOp, TextTest
 from kestrel_lab.eql.regexliterals import required
 from kestrel_lab.schema.access import Dictionary, Lists, lookup
@@ -26,50 +25,41 @@ _UNKNOWN = 0xFFFF_FFFF
 _MAX_BITS = 32 << 20  # of the vectors of elements; when there are more, they are forgotten and learnt anew
 
 
-class Sketch(NamedTuple):
-    """Which value surely passes which test, which may pass (a row a value, a column a test), and which is there."""
-
-    passed: Bits
-    maybe: Bits
-    present: npt.NDArray[np.bool_]
-
-
 class ListMatcher:
     """A fixed list of text tests over lists: one passes if any of its elements does."""
 
     def __init__(self, tests: Sequence[TextTest]) -> None:
         self._matcher, self._width = Matcher(tests), len(tests)
+        self.generation = 0
+        self._forget()
+
+    def _forget(self) -> None:
+        self.generation += 1
+        self._vectors = Vectors(2 * self._width)
+        self._unions = Unions(self._vectors)
         self.enter()
 
     def enter(self) -> None:
         """Begin a segment: codes of elements mean something else in each."""
         self._codes: npt.NDArray[np.uint32] = np.zeros(0, np.uint32)
-        self._vectors = Vectors(2 * self._width)
 
-    def sketch(self, codes: Array, lists: Lists) -> Sketch:
-        """Return what is known of the lists with the given codes."""
-        offsets, items = lists.arrays()
-        starts = offsets[codes]
-        counts = offsets[codes + 1] - starts
-        out = np.zeros((len(codes), 2 * self._width), np.bool_)
-        if self._width:
-            vectors = self._of(items[spread(starts, counts)], lists.elements)
-            some = np.flatnonzero(vectors)
-            owners = np.repeat(np.arange(len(codes)), counts)[some]
-            pairs = np.unique(owners * len(self._vectors) + vectors[some])
-            owners, vectors = np.divmod(pairs, len(self._vectors))
-            which, first = np.unique(owners, return_index=True)
-            if len(which):
-                out[which] = self._vectors.united(vectors, first)
-        passed, maybe = out[:, : self._width], out[:, self._width :]
-        return Sketch(passed, maybe & ~passed, counts > 0)
+    def numbers(self, codes: Array, lists: Lists) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.bool_]]:
+        """Return, for lists by code, the number of what is known of each (see `bits`), and whether it is there."""
+        elements, counts = _elements(codes, lists)
+        return self._unions.of(self._of(elements, lists.elements), counts), counts > 0
+
+    def bits(self, numbers: Array) -> Bits:
+        """Return for each test whether it surely passes, then for each whether it may; a row a number.
+
+        Numbers mean the same until `generation` changes.
+        """
+        found = self._vectors.bits[numbers]
+        found[:, self._width :] &= ~found[:, : self._width]
+        return found
 
     def decide(self, test: int, codes: Array, lists: Lists) -> npt.NDArray[np.bool_]:
         """Return which of the lists that `sketch` has left open pass a test of one element; elements are remembered."""
-        offsets, items = lists.arrays()
-        starts = offsets[codes]
-        counts = offsets[codes + 1] - starts
-        elements = items[spread(starts, counts)]
+        elements, counts = _elements(codes, lists)
         vectors = self._of(elements, lists.elements)
         is_open = self._vectors.bits[vectors, self._width + test]
         if is_open.any():
@@ -87,7 +77,7 @@ class ListMatcher:
     def _of(self, elements: Array, dictionary: Dictionary) -> npt.NDArray[np.uint32]:
         """Return the number of each element's vector."""
         if 2 * len(self._vectors) * self._width > _MAX_BITS:
-            self.enter()
+            self._forget()
         size = int(elements.max(initial=0)) + 1
         if size > len(self._codes):
             grown = np.full(max(size, 2 * len(self._codes)), _UNKNOWN, np.uint32)
@@ -97,8 +87,8 @@ class ListMatcher:
         new = found == _UNKNOWN
         if new.any():
             distinct = np.unique(elements[new])
-            sketch = self._matcher.sketch([v for v in lookup(dictionary, distinct.tolist()) if isinstance(v, bytes)])
-            self._codes[distinct] = self._vectors.number(np.concatenate(sketch, axis=1))
+            values = [v for v in lookup(dictionary, distinct.tolist()) if isinstance(v, bytes)]
+            self._codes[distinct] = self._matcher.sketch(values).numbers(self._vectors, len(values))
             found = self._codes[elements]
         return found
 
@@ -124,15 +114,34 @@ class JoinedMatcher:
         """Begin a segment."""
         self._parts.enter()
 
-    def sketch(self, codes: Array, lists: Lists) -> Sketch:
-        """Return what is known of the joined lists with the given codes."""
-        parts = self._parts.sketch(codes, lists)
-        passed = np.zeros((len(codes), self._width), np.bool_)
-        maybe = np.zeros((len(codes), self._width), np.bool_)
-        passed[:, self._keyed] = parts.passed & self._proved
-        maybe[:, self._keyed] = parts.maybe | (parts.passed & ~self._proved)
-        maybe[:, self._rest] = parts.present[:, None]
-        return Sketch(passed, maybe, parts.present)
+    @property
+    def generation(self) -> int:
+        """See `bits`."""
+        return self._parts.generation
+
+    def numbers(self, codes: Array, lists: Lists) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.bool_]]:
+        """Return, for lists by code, the number of what is known of each (see `bits`), and whether it is there."""
+        return self._parts.numbers(codes, lists)
+
+    def bits(self, numbers: Array) -> Bits:
+        """Return for each test whether it surely passes, then for each whether it may; a row a number.
+
+        Numbers mean the same until `generation` changes.
+        """
+        passed, maybe = np.split(self._parts.bits(numbers), 2, axis=1)
+        out = np.zeros((len(numbers), 2 * self._width), np.bool_)
+        out[:, self._keyed] = passed & self._proved
+        out[:, self._width + self._keyed] = maybe | (passed & ~self._proved)
+        out[:, self._width + self._rest] = True
+        return out
+
+
+def _elements(codes: Array, lists: Lists) -> tuple[Array, Array]:
+    """Return the codes of the elements, list after list, and how many each list has."""
+    offsets, items = lists.arrays()
+    starts = offsets[codes]
+    counts = offsets[codes + 1] - starts
+    return items[spread(starts, counts)], counts
 
 
 def _needs(test: TextTest) -> TextTest | None:

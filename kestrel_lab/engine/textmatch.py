@@ -7,8 +7,8 @@ Addresses are dictionary look-ups. RE2 serves `regex` alone, where a literal par
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import chain
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
@@ -16,19 +16,59 @@ import numpy.typing as npt
 
 from kestrel_lab.engine.glob import Check, checker, key_of, literal_checker
 from kestrel_lab.engine.literals import MAX_BYTES, NEEDED, Literals, Place
+from kestrel_lab.engine.vectors import Bits, Vectors
 from kestrel_lab.eql import re2match
 from kestrel_lab.eql.compute import passes_value
 from kestrel_lab.eql.leaftests import TextOp, TextTest
 from kestrel_lab.eql.regexliterals import required
 from kestrel_lab.eql.texttest import block_of, canonical_address, number_of_address, passes
 from kestrel_lab.schema.access import Text
-
-Bits = npt.NDArray[np.bool_]
+from kestrel_lab.schema.epoch import Array
 
 _LITERAL_OPS: dict[TextOp, Place] = {"equal": "whole", "prefix": "begin", "suffix": "end", "contains": "anywhere"}
 _Look = tuple[bool, Check]  #: whether the value is to be lower-case, and the check
 _MANY = 8  # checks of a test from which on it is worth to search for their literals again
 _BATCH = 1 << 16  # bytes that go through the automaton together: bounds what it can find at once
+
+
+@dataclass(frozen=True, slots=True)
+class Sketch:
+    """What is known of some values about tests: for each test, whether it surely passes; then, whether it may.
+
+    Attributes:
+        usual: of every value that is not in `rows`.
+        rows: values, rising; bits: a row for each of these.
+    """
+
+    usual: npt.NDArray[np.bool_]
+    rows: Array
+    bits: Bits
+
+    @classmethod
+    def of(cls, usual: npt.NDArray[np.bool_], rows: Sequence[Array], places: Sequence[Array]) -> Sketch:
+        """Return the sketch of values that have, beside what is usual, the given places of it."""
+        if not rows:
+            return cls(usual, np.zeros(0, np.int64), np.zeros((0, len(usual)), np.bool_))
+        distinct, inverse = np.unique(np.concatenate(rows), return_inverse=True)
+        bits = np.tile(usual, (len(distinct), 1))
+        bits[inverse, np.concatenate(places)] = True
+        width = len(usual) // 2
+        bits[:, width:] &= ~bits[:, :width]
+        return cls(usual, distinct, bits)
+
+    def dense(self, count: int) -> Bits:
+        """Return a row for each of `count` values."""
+        out = np.tile(self.usual, (count, 1))
+        out[self.rows] = self.bits
+        return out
+
+    def numbers(self, vectors: Vectors, count: int, *lead: bool) -> npt.NDArray[np.uint32]:
+        """Return, for each of `count` values, the number of what is known of it, behind some further bits."""
+        head = np.tile(np.array(lead, np.bool_), (1 + len(self.rows), 1))
+        found = vectors.number(np.concatenate([head, np.concatenate([self.usual[None], self.bits])], axis=1))
+        out = np.full(count, found[0], np.uint32)
+        out[self.rows] = found[1:]
+        return out
 
 
 class Matcher:
@@ -52,6 +92,9 @@ class Matcher:
         self._blocks: dict[int, dict[int, list[int]]] = {}  # by bits below the prefix, then by prefix
         for number, test in enumerate(tests):
             self._add(number, test)
+        self._usual = np.zeros(2 * self._count, np.bool_)  # of a value that nothing is found in
+        self._usual[self._always] = True
+        self._usual[np.array(self._unkeyed, np.int64) + self._count] = True
 
     def bits(self, values: Sequence[Text]) -> Bits:
         """Return which value passes which test: one row a value, one column a test.
@@ -59,7 +102,7 @@ class Matcher:
         A tuple passes if any of its elements does, or what is computed of it; None passes nothing.
         """
         flat = [v for value in values for v in _strings(value)]
-        found, maybe = self.sketch(flat)
+        found, maybe = np.split(self.sketch(flat).dense(len(flat)), 2, axis=1)
         maybe[:, self._whole] = False
         for test in np.flatnonzero(maybe.any(axis=0)).tolist():
             rows = np.flatnonzero(maybe[:, test])
@@ -69,19 +112,19 @@ class Matcher:
             out[:, test] = self.decide(test, values)
         return out
 
-    def sketch(self, values: Sequence[bytes]) -> tuple[Bits, Bits]:
+    def sketch(self, values: Sequence[bytes]) -> Sketch:
         """Return which value surely passes which test, and which may pass and must be looked at by `decide`."""
-        passed = np.zeros((len(values), self._count), np.bool_)
-        maybe = np.zeros((len(values), self._count), np.bool_)
         ends = np.cumsum(np.fromiter(map(len, values), np.int64, len(values)))
+        rows, places = list[Array](), list[Array]()
         begin = 0
         while begin < len(values):
             before = ends[begin - 1] if begin else 0
             end = max(int(np.searchsorted(ends, before + _BATCH, "right")), begin + 1)
-            self._sketch(values[begin:end], passed[begin:end], maybe[begin:end])
+            for row, place in self._found(values[begin:end]):
+                rows.append(row + begin)
+                places.append(place)
             begin = end
-        maybe &= ~passed
-        return passed, maybe
+        return Sketch.of(self._usual, rows, places)
 
     def decide(self, test: int, values: Sequence[Text]) -> npt.NDArray[np.bool_]:
         """Return which of the values that `sketch` has left open pass a test."""
@@ -105,26 +148,27 @@ class Matcher:
         found = (any(check(v.lower() if fold else v) for fold, check in checks) for v in values)
         return np.fromiter(found, np.bool_, len(values))
 
-    def _sketch(self, values: Sequence[bytes], passed: Bits, maybe: Bits) -> None:
-        passed[:, self._always] = True
-        maybe[:, self._unkeyed] = True
+    def _found(self, values: Sequence[bytes]) -> Iterator[tuple[Array, Array]]:
+        """Yield pairs (number of the value, test that it passes; or, `count` tests further on, that it may pass)."""
         if self._empty:
-            passed[np.ix_([i for i, value in enumerate(values) if not value], self._empty)] = True
+            empty = np.array([i for i, value in enumerate(values) if not value], np.int64)
+            yield np.repeat(empty, len(self._empty)), np.tile(np.array(self._empty, np.int64), len(empty))
         for literals in self._literals.values():
             for place, (which, tests) in literals.search(values).items():
-                (maybe if place in NEEDED else passed)[which, tests] = True
-        self._look_up(values, passed)
+                yield which, tests + self._count if place in NEEDED else tests
+        if self._addresses or self._blocks:
+            pairs = [(row, test) for row, value in enumerate(values) for test in self._blocks_of(value)]
+            found = np.array(pairs, np.int64).reshape(-1, 2)
+            yield found[:, 0], found[:, 1]
 
-    def _look_up(self, values: Sequence[bytes], out: Bits) -> None:
+    def _blocks_of(self, value: bytes) -> Iterator[int]:
+        """Yield the tests of addresses that a value passes."""
         if self._addresses:
-            for row, value in enumerate(values):
-                out[row, self._addresses.get(canonical_address(value) or b"", [])] = True
-        if self._blocks:
-            for row, value in enumerate(values):
-                address = number_of_address(value)
-                if address is not None:
-                    found = (heads.get(address >> shift, ()) for shift, heads in self._blocks.items())
-                    out[row, list(chain.from_iterable(found))] = True
+            yield from self._addresses.get(canonical_address(value) or b"", ())
+        address = number_of_address(value) if self._blocks else None
+        if address is not None:
+            for shift, heads in self._blocks.items():
+                yield from heads.get(address >> shift, ())
 
     def _add(self, number: int, test: TextTest) -> None:
         if test.op == "like":

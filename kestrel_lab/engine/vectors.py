@@ -9,6 +9,9 @@ from kestrel_lab.schema.epoch import Array
 
 Bits = npt.NDArray[np.bool_]
 
+_LONG = 64  # vectors of a list from which on it is worth to look for those that it has twice
+_TABLED = 1_024  # vectors up to which the table of pairs is kept: 16 MiB
+
 
 class Vectors:
     """Distinct bit vectors of one width. Number 0 is the vector without any bit."""
@@ -17,8 +20,6 @@ class Vectors:
         self._bits = np.zeros((64, width), np.bool_)
         self._numbers: dict[bytes, int] = {}
         self._count = 1
-        self._packed = np.zeros((64, -(-width // 64)), np.uint64)  # the same bits, as far as `united` needed them
-        self._packed_count = 0
 
     def __len__(self) -> int:
         return self._count
@@ -27,28 +28,6 @@ class Vectors:
     def bits(self) -> Bits:
         """The vectors so far, a row each."""
         return self._bits[: self._count]
-
-    def united(self, numbers: Array, first: Array) -> Bits:
-        """Return what any vector of a run has, a row a run.
-
-        Args:
-            numbers: of vectors, run after run; first: where each run begins, none of them empty.
-        """
-        if self._packed_count != self._count:
-            self._pack()
-        words = np.bitwise_or.reduceat(self._packed[numbers], first, axis=0)
-        return np.unpackbits(words.view(np.uint8), axis=1, count=self._bits.shape[1]).view(np.bool_)
-
-    def _pack(self) -> None:
-        """Bring the packed copy of the vectors up to date: 64 bits are joined at once."""
-        if len(self._packed) < len(self._bits):
-            grown = np.zeros((len(self._bits), self._packed.shape[1]), np.uint64)
-            grown[: self._packed_count] = self._packed[: self._packed_count]
-            self._packed = grown
-        new = slice(self._packed_count, self._count)
-        packed = np.packbits(self._bits[new], axis=1)
-        self._packed.view(np.uint8)[new, : packed.shape[1]] = packed
-        self._packed_count = self._count
 
     def number(self, vectors: Bits) -> npt.NDArray[np.uint32]:
         """Return the number of each row, giving new vectors the next ones."""
@@ -74,6 +53,58 @@ class Vectors:
             self._bits[self._count] = vector
             self._count += 1
         return found
+
+
+class Unions:
+    """What several vectors have together, by number: found once for each pair of vectors."""
+
+    def __init__(self, vectors: Vectors) -> None:
+        """Take the vectors; unions are numbered among them."""
+        self._vectors = vectors
+        self._table = np.full((0, 0), -1, np.int32)
+
+    def of(self, numbers: Array, counts: Array) -> npt.NDArray[np.uint32]:
+        """Return the union of each list of vectors; 0 for an empty one.
+
+        Args:
+            numbers: of vectors, list after list; counts: how many each list has.
+        """
+        some = np.flatnonzero(numbers)
+        owners, numbers = np.repeat(np.arange(len(counts)), counts)[some], numbers[some].astype(np.int64)
+        counts = np.bincount(owners, minlength=len(counts))
+        if counts.max(initial=0) > _LONG:  # no list is longer than there are vectors
+            pairs = np.unique(owners * len(self._vectors) + numbers)
+            owners, numbers = np.divmod(pairs, len(self._vectors))
+            counts = np.bincount(owners, minlength=len(counts))
+        starts, order = np.cumsum(counts) - counts, np.argsort(-counts, kind="stable")
+        longer = len(counts) - np.cumsum(np.bincount(counts))  # for each length, how many lists are longer
+        out = np.zeros(len(counts), np.uint32)
+        for place, size in enumerate(longer[:-1].tolist()):
+            lists = order[:size]
+            more = numbers[starts[lists] + place]
+            out[lists] = self._pairs(out[lists].astype(np.int64), more) if place else more
+        return out
+
+    def _pairs(self, one: Array, other: Array) -> Array:
+        count = len(self._vectors)
+        if count > _TABLED:
+            pairs, inverse = np.unique(one * count + other, return_inverse=True)
+            return self._joined(pairs, count)[inverse]
+        if count > len(self._table):
+            grown = np.full((2 * count, 2 * count), -1, np.int32)
+            grown[: len(self._table), : len(self._table)] = self._table
+            self._table = grown
+        found = self._table[one, other]
+        new = found < 0
+        if new.any():
+            pairs = np.unique(one[new] * count + other[new])
+            self._table[np.divmod(pairs, count)] = self._joined(pairs, count)
+            found = self._table[one, other]
+        return found
+
+    def _joined(self, pairs: Array, count: int) -> npt.NDArray[np.uint32]:
+        one, other = np.divmod(pairs, count)
+        return self._vectors.number(self._vectors.bits[one] | self._vectors.bits[other])
 
 
 def _distinct(packed: npt.NDArray[np.uint8]) -> tuple[Array, Array]:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from kestrel_lab.engine.classes import Classes
 from kestrel_lab.engine.gates import clauses_of
-from kestrel_lab.engine.vectors import Vectors
+from kestrel_lab.engine.vectors import Unions, Vectors
 from kestrel_lab.eql import compile_query
 from kestrel_lab.eql.ir import TextTest
 from kestrel_lab.eql.regex import translate
@@ -84,17 +84,23 @@ def test_lists_and_joined_lists_pass_what_the_definition_says(found, chosen, joi
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.integers(1, 140), st.lists(st.lists(st.integers(0, 400), min_size=1, max_size=5), min_size=1, max_size=9),
-       st.integers(0, 2**32 - 1))  # fmt: skip
-def test_what_any_vector_of_a_run_has_is_known_from_packed_bits(width: int, runs: list[list[int]], seed: int) -> None:
+@given(st.integers(1, 140), st.lists(st.lists(st.integers(0, 400), max_size=5), min_size=1, max_size=9),
+       st.integers(0, 2**32 - 1), st.sampled_from([0, 8, 1_024]), st.sampled_from([0, 2, 64]))  # fmt: skip
+def test_a_list_of_vectors_has_what_any_of_them_has(
+    width: int, lists: list[list[int]], seed: int, tabled: int, long: int
+) -> None:
     table = np.random.default_rng(seed).random((90, width)) < 0.1
     vectors = Vectors(width)
-    for half in (table[:40], table):  # the packed copy has to follow
-        numbers = vectors.number(half)
-        flat = numbers[np.array([n % len(half) for run in runs for n in run])]
-        first = np.cumsum([0, *map(len, runs)])[:-1]
-        got = vectors.united(flat, first)
-        assert (got == [half[[n % len(half) for n in run]].any(axis=0) for run in runs]).all()
+    unions = Unions(vectors)
+    with pytest.MonkeyPatch.context() as patch:  # with a table of pairs, without one, and where it is outgrown
+        patch.setattr("kestrel_lab.engine.vectors._TABLED", tabled)
+        patch.setattr("kestrel_lab.engine.vectors._LONG", long)
+        for half in (table[:40], table):
+            numbers = vectors.number(half)
+            flat = numbers[np.array([n % len(half) for items in lists for n in items], np.int64)]
+            found = unions.of(flat, np.array([*map(len, lists)]))
+            wanted = [half[np.array(items, np.int64) % len(half)].any(axis=0) for items in lists]
+            assert (vectors.bits[found] == wanted).all()
 
 
 @pytest.mark.slow
