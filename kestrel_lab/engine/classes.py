@@ -63,6 +63,11 @@ class Classes:
         return self._vectors.bits[:, 1 : 1 + self._width]
 
     @property
+    def maybe(self) -> npt.NDArray[np.bool_]:
+        """Classes x tests: what is open, as nobody asked for it yet."""
+        return self._vectors.bits[:, 1 + self._width :]
+
+    @property
     def doubtful(self) -> npt.NDArray[np.bool_]:
         """For each test, whether it must be asked for to be decided."""
         return self._matcher.doubtful if self._of_joined is None else self._of_joined.doubtful
@@ -112,11 +117,9 @@ class Classes:
     def _decide(self, coded: Coded, found: npt.NDArray[np.uint32], tests: Sequence[int]) -> bool:
         """Decide tests for codes; return whether any class has changed."""
         changed = False
-        for test in tests:
-            is_open = self._vectors.bits[:, 1 + self._width + test]
-            if not is_open.any():
-                continue
-            which = is_open[found]
+        asked = np.array(tests, np.int64)
+        for test in asked[self.maybe[np.flatnonzero(np.bincount(found))][:, asked].any(axis=0)].tolist():
+            which = self.maybe[found, test]
             if which.any():
                 codes = np.unique(coded.codes[which])
                 vectors = self._vectors.bits[self._codes[codes]]

@@ -89,18 +89,21 @@ class ColumnMemory:
         Raises:
             TooManyClassesError: if the rows hold more classes of strings than the tables; fewer rows may fit.
         """
-        wanted: dict[Slot, list[Array]] = {}
+        wanted: dict[Slot, dict[int, Array]] = {}
+        asked: dict[tuple[str, int], tuple[Array, Classes, dict[int, None]]] = {}
         for stage, rows in candidates:
             for slot in stage.columns:
-                wanted.setdefault(slot, []).append(rows)
+                wanted.setdefault(slot, {})[id(rows)] = rows
             for field, classes, tests in self._asks.get(stage, ()):
-                classes.of(window.coded(field, rows), tests)
+                asked.setdefault((field, id(rows)), (rows, classes, {}))[2].update(tests)
+        for (field, _), (rows, classes, numbers) in asked.items():
+            classes.of(window.coded(field, rows), list(numbers))
         strings: dict[str, list[tuple[int, Array, npt.NDArray[np.uint32]]]] = {}
         for number, slot in enumerate(plan.columns):
             if slot not in wanted:
                 continue
             at = self._arena + number * self._column_bytes
-            rows = union(wanted[slot], len(window))
+            rows = union(list(wanted[slot].values()), len(window))
             if slot.kind is SlotKind.CLASS:
                 key = self._schema.dictionary_key(plan.table, slot.field)
                 strings.setdefault(key, []).append((at, rows, self.classes[key].of(window.coded(slot.field, rows))))
@@ -112,13 +115,13 @@ class ColumnMemory:
             for (at, rows, _), column in zip(members, placed, strict=True):
                 scatter_column(self._memory, at, SlotKind.CLASS, rows, column)
 
-    def _ask(self, plan: TablePlan, stage: StagePlan) -> list[tuple[str, Classes, tuple[int, ...]]]:
+    def _ask(self, plan: TablePlan, stage: StagePlan) -> list[tuple[str, Classes, dict[int, None]]]:
         out = []
         for slot, tests in stage.columns.items():
             if tests:
                 classes = self.classes_of(plan.table, slot.field)
                 numbers = (classes.number_of(key_of_test(test)) for test in tests)
-                doubtful = tuple(number for number in numbers if classes.doubtful[number])
+                doubtful = {number: None for number in numbers if classes.doubtful[number]}
                 if doubtful:
                     out.append((slot.field, classes, doubtful))
         return out

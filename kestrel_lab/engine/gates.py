@@ -84,14 +84,14 @@ def _order(test: TextTest) -> tuple[str, str, bool, tuple[bytes, ...]]:
 def _rank(clause: Clause, known: Mapping[str, Field]) -> _Rank:
     """Return what sorts clauses: cheap values first, then few fields, then long literals, which are rare."""
     fields = {test.field for test in clause}
-    return max(_cost(test, known) for test in clause), len(fields), -min(map(_literal_bytes, clause))
+    return max(cost(test, known) for test in clause), len(fields), -min(map(_literal_bytes, clause))
 
 
 def _tells(test: TextTest, known: Mapping[str, Field]) -> bool:
     return not isinstance(known[test.field].source, Constant | ByAction)
 
 
-def _cost(test: TextTest, known: Mapping[str, Field]) -> int:
+def cost(test: TextTest, known: Mapping[str, Field]) -> int:
     """Return how dear it is to know a test of a field: strings of processes repeat, lists and what is made of them do
     not; what tells nothing comes last."""
     if not _tells(test, known):

@@ -46,9 +46,10 @@ class Progress:
         if len(starts) == 1:
             self._charged[which] = 0
             return int(last < 0)
-        epochs = np.searchsorted(starts, rows, "right") - 1
+        begins = np.searchsorted(rows, starts)
+        epochs = np.flatnonzero(np.diff(begins, append=len(rows)))  # that hold some of the rows
         self._charged[which] = int(epochs[-1])
-        return int(np.count_nonzero(np.diff(epochs, prepend=last)))
+        return len(epochs) - int(epochs[0] == last)
 
     def stop(self, rule: int, limit: int, *, trapped: bool) -> None:
         """Give a rule up that ran out of fuel or trapped: it has no figure, and counts as having used its limit."""

@@ -54,8 +54,9 @@ class Scanner:
         self._plans = plan_tables(pack.rules, pack.schema, every=every)
         self._runtimes = Runtimes(mode, pack.schema, backend)  # holds the column memory
         self._columns = ColumnMemory(self._runtimes.memory, pack.rules, self._plans, pack.schema)
-        self._indexes = {table: TableIndex(plan, self._columns) for table, plan in self._plans.items()}
+        self._indexes = {table: TableIndex(plan, self._columns, pack.schema) for table, plan in self._plans.items()}
         self._predicates: list[Predicate] = [self._runtimes.load(rule) for rule in pack.rules]
+        self._marked = np.zeros(self._columns.window_rows, np.bool_)
         self._refiner = Refiner(pack.rules, info, mode, self._limits, self._columns)
 
     def scan(self, epoch: Epoch) -> Scan:
@@ -105,8 +106,8 @@ class Scanner:
         )
 
     def _scan_window(self, plan: TablePlan, window: Window, starts: Array, progress: Progress) -> None:
-        found = self._indexes[plan.table].candidates(window)
         try:
+            found = self._indexes[plan.table].candidates(window)
             self._columns.fill(plan, window, found)
         except TooManyClassesError:
             for part in window.halves():
@@ -129,7 +130,7 @@ class Scanner:
         try:
             count = predicate.run(stage.number, frame, columns.rows_at, len(rows), columns.out_at)
             hits = columns.hits(count)
-            if count and not _is_part(hits, rows):
+            if count and not self._are_among(hits, rows):
                 raise TrappedError
         except TrappedError as error:
             progress.stop(stage.rule, self._limits.fuel, trapped=not error.out_of_fuel)
@@ -139,6 +140,15 @@ class Scanner:
         progress.used[stage.rule] = progress.used.get(stage.rule, 0) + before - left + empty * (begun - 1)
         if count:
             progress.hits.setdefault((table, stage), []).append(hits.astype(np.int64) + start)
+
+    def _are_among(self, hits: Array, rows: Array) -> bool:
+        """Return whether the hits rise and are all among the rows, which rise."""
+        if len(hits) == len(rows):
+            return bool((hits == rows).all())
+        self._marked[rows] = True
+        among = hits[-1] < len(self._marked) and (hits[1:] > hits[:-1]).all() and self._marked[hits].all()
+        self._marked[rows] = False
+        return bool(among)
 
     def _result(self, span: Span, progress: Progress) -> Scan:
         epoch = span.whole
@@ -182,9 +192,3 @@ class Scanner:
             keys=JoinKeys(self._info, epoch, table, stage.by, rows),
             captures=Captures(self._info, epoch, table, stage.captures, rows, made),
         )
-
-
-def _is_part(hits: Array, rows: Array) -> bool:
-    """Return whether the hits rise and are all among the rows, which rise."""
-    places = np.searchsorted(rows, hits)
-    return bool((places < len(rows)).all() and (rows[places] == hits).all() and (np.diff(places) > 0).all())

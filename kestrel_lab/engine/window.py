@@ -82,9 +82,8 @@ class Window:
 
 def union(parts: Sequence[Array], count: int) -> Array:
     """Return the rows, below `count`, that are in any part, rising. Each part rises."""
-    first = parts[0]
-    if all(part is first for part in parts):
-        return first
+    if len(parts) == 1:
+        return parts[0]
     marked = np.zeros(count, np.bool_)
     for part in parts:
         marked[part] = True
