@@ -25,7 +25,7 @@ from kestrel_lab.schema.epoch import Array
 from kestrel_lab.schema.errors import LimitError
 from kestrel_lab.schema.schema import Schema
 
-WINDOW_ROWS = 16_384
+WINDOW_ROWS = 32_768
 _MAX_CAPACITY = 65_536
 _MIN_CAPACITY = 1_024
 _RESERVED = 64  # so that no pointer is 0

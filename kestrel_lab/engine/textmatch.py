@@ -154,7 +154,7 @@ class Matcher:
             empty = np.array([i for i, value in enumerate(values) if not value], np.int64)
             yield np.repeat(empty, len(self._empty)), np.tile(np.array(self._empty, np.int64), len(empty))
         for literals in self._literals.values():
-            for place, (which, tests) in literals.search(values).items():
+            for place, which, tests in literals.search(values):
                 yield which, tests + self._count if place in NEEDED else tests
         if self._addresses or self._blocks:
             pairs = [(row, test) for row, value in enumerate(values) for test in self._blocks_of(value)]
