@@ -178,8 +178,8 @@ class Classes:
         numbers, present = matcher.numbers(codes, lists)
         self._codes[codes] = np.where(present, self._of_numbers(matcher, numbers), 0)
 
-    def _of_numbers(self, matcher: JoinedMatcher | ListMatcher, numbers: Array) -> npt.NDArray[np.uint32]:
-        """Return the classes of lists that are there, by what their matcher knows of them."""
+    def _of_numbers(self, matcher: JoinedMatcher | ListMatcher | Matcher, numbers: Array) -> npt.NDArray[np.uint32]:
+        """Return the classes of values that are there, by what their matcher knows of them."""
         version = self._generation, matcher.generation
         if version != self._known_version:
             self._known, self._known_version = np.full(64, _UNKNOWN, np.uint32), version
@@ -191,7 +191,7 @@ class Classes:
         if new.any():
             distinct = np.unique(numbers[new])
             there = np.ones((len(distinct), 1), np.bool_)
-            self._known[distinct] = self._vectors.number(np.concatenate([there, matcher.bits(distinct)], axis=1))
+            self._known[distinct] = self._vectors.number(np.concatenate([there, matcher.known(distinct)], axis=1))
             found = self._known[numbers]
         return found
 
@@ -200,5 +200,6 @@ class Classes:
         if any(isinstance(v, tuple) for v in values):
             passed = self._matcher.bits(values)
             return self._vectors.number(np.concatenate([present[:, None], passed, np.zeros_like(passed)], axis=1))
-        sketch = self._matcher.sketch([v if isinstance(v, bytes) else b"" for v in values])
-        return np.where(present, sketch.numbers(self._vectors, len(values), True), np.uint32(0))
+        self._matcher.trim()
+        numbers = self._matcher.numbers([v if isinstance(v, bytes) else b"" for v in values])
+        return np.where(present, self._of_numbers(self._matcher, numbers), np.uint32(0))

@@ -15,14 +15,13 @@ import numpy.typing as npt
 
 from kestrel_lab.engine.literals import MAX_BYTES, spread
 from kestrel_lab.engine.textmatch import Matcher
-from kestrel_lab.engine.vectors import Bits, Unions, Vectors
+from kestrel_lab.engine.vectors import Bits, Unions
 from kestrel_lab.eql.leaftests import TextOp, TextTest
 from kestrel_lab.eql.regexliterals import required
 from kestrel_lab.schema.access import Dictionary, Lists, lookup
 from kestrel_lab.schema.epoch import Array
 
 _UNKNOWN = 0xFFFF_FFFF
-_MAX_BITS = 32 << 20  # of the vectors of elements; when there are more, they are forgotten and learnt anew
 
 
 class ListMatcher:
@@ -30,54 +29,55 @@ class ListMatcher:
 
     def __init__(self, tests: Sequence[TextTest]) -> None:
         self._matcher, self._width = Matcher(tests), len(tests)
-        self.generation = 0
-        self._forget()
-
-    def _forget(self) -> None:
-        self.generation += 1
-        self._vectors = Vectors(2 * self._width)
-        self._unions = Unions(self._vectors)
+        self._generation = 0
         self.enter()
+
+    @property
+    def generation(self) -> int:
+        """See `known`."""
+        return self._matcher.generation
 
     def enter(self) -> None:
         """Begin a segment: codes of elements mean something else in each."""
         self._codes: npt.NDArray[np.uint32] = np.zeros(0, np.uint32)
 
     def numbers(self, codes: Array, lists: Lists) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.bool_]]:
-        """Return, for lists by code, the number of what is known of each (see `bits`), and whether it is there."""
+        """Return, for lists by code, the number of what is known of each (see `known`), and whether it is there."""
         elements, counts = _elements(codes, lists)
-        return self._unions.of(self._of(elements, lists.elements), counts), counts > 0
+        found = self._of(elements, lists.elements)
+        return self._unions.of(found, counts), counts > 0
 
-    def bits(self, numbers: Array) -> Bits:
+    def known(self, numbers: Array) -> Bits:
         """Return for each test whether it surely passes, then for each whether it may; a row a number.
 
         Numbers mean the same until `generation` changes.
         """
-        found = self._vectors.bits[numbers]
-        found[:, self._width :] &= ~found[:, : self._width]
-        return found
+        return self._matcher.known(numbers)
 
     def decide(self, test: int, codes: Array, lists: Lists) -> npt.NDArray[np.bool_]:
-        """Return which of the lists that `sketch` has left open pass a test of one element; elements are remembered."""
+        """Return which of the lists that `numbers` left open pass a test of one element; elements are remembered."""
         elements, counts = _elements(codes, lists)
         vectors = self._of(elements, lists.elements)
-        is_open = self._vectors.bits[vectors, self._width + test]
+        is_open = self._matcher.vectors.bits[vectors, self._width + test]
         if is_open.any():
             distinct = np.unique(elements[is_open])
-            known = self._vectors.bits[self._codes[distinct]]
+            known = self._matcher.vectors.bits[self._codes[distinct]]
             known[:, test] = self._matcher.decide(test, lookup(lists.elements, distinct.tolist()))
             known[:, self._width + test] = False
-            self._codes[distinct] = self._vectors.number(known)
+            self._codes[distinct] = self._matcher.vectors.number(known)
             vectors = self._codes[elements]
         owners = np.repeat(np.arange(len(codes)), counts)
         passed = np.zeros(len(codes), np.bool_)
-        passed[owners[self._vectors.bits[vectors, test]]] = True
+        passed[owners[self._matcher.vectors.bits[vectors, test]]] = True
         return passed
 
     def _of(self, elements: Array, dictionary: Dictionary) -> npt.NDArray[np.uint32]:
         """Return the number of each element's vector."""
-        if 2 * len(self._vectors) * self._width > _MAX_BITS:
-            self._forget()
+        self._matcher.trim()
+        if self._matcher.generation != self._generation:
+            self._generation = self._matcher.generation
+            self._unions = Unions(self._matcher.vectors)
+            self.enter()
         size = int(elements.max(initial=0)) + 1
         if size > len(self._codes):
             grown = np.full(max(size, 2 * len(self._codes)), _UNKNOWN, np.uint32)
@@ -88,7 +88,7 @@ class ListMatcher:
         if new.any():
             distinct = np.unique(elements[new])
             values = [v for v in lookup(dictionary, distinct.tolist()) if isinstance(v, bytes)]
-            self._codes[distinct] = self._matcher.sketch(values).numbers(self._vectors, len(values))
+            self._codes[distinct] = self._matcher.numbers(values)
             found = self._codes[elements]
         return found
 
@@ -97,7 +97,7 @@ class JoinedMatcher:
     """A fixed list of text tests over lists joined by spaces.
 
     Attributes:
-        doubtful: for each test, whether `sketch` may leave it open.
+        doubtful: for each test, whether `numbers` may leave it open.
     """
 
     def __init__(self, tests: Sequence[TextTest]) -> None:
@@ -116,19 +116,19 @@ class JoinedMatcher:
 
     @property
     def generation(self) -> int:
-        """See `bits`."""
+        """See `known`."""
         return self._parts.generation
 
     def numbers(self, codes: Array, lists: Lists) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.bool_]]:
-        """Return, for lists by code, the number of what is known of each (see `bits`), and whether it is there."""
+        """Return, for lists by code, the number of what is known of each (see `known`), and whether it is there."""
         return self._parts.numbers(codes, lists)
 
-    def bits(self, numbers: Array) -> Bits:
+    def known(self, numbers: Array) -> Bits:
         """Return for each test whether it surely passes, then for each whether it may; a row a number.
 
         Numbers mean the same until `generation` changes.
         """
-        passed, maybe = np.split(self._parts.bits(numbers), 2, axis=1)
+        passed, maybe = np.split(self._parts.known(numbers), 2, axis=1)
         out = np.zeros((len(numbers), 2 * self._width), np.bool_)
         out[:, self._keyed] = passed & self._proved
         out[:, self._width + self._keyed] = maybe | (passed & ~self._proved)

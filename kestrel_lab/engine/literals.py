@@ -7,9 +7,9 @@ text, so that every byte is one character there, UTF-8 or not.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import chain
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import ahocorasick
 import numpy as np
@@ -20,110 +20,94 @@ from kestrel_lab.schema.epoch import Array
 #: Where in a value a literal must stand to prove a test; `part`, `head`, `tail`: it proves nothing, but the test needs
 #: it anywhere, at the begin, at the end.
 Place = Literal["anywhere", "begin", "end", "whole", "part", "head", "tail"]
-PLACES: tuple[Place, ...] = ("anywhere", "begin", "end", "whole", "part", "head", "tail")
-NEEDED: frozenset[Place] = frozenset({"part", "head", "tail"})
 
 #: Longer literals are looked for by their last bytes: then no place in a value ends more than this many of them.
 MAX_BYTES = 32
 
 
 class Literals:
-    """Literals and what each proves; `add` all of them, then `search`."""
+    """Literals and what each proves: columns of whoever asks. `add` all of them, then `search`."""
 
     def __init__(self, *, fold: bool) -> None:
         """Take whether ASCII case is ignored; then literals must be lower-case."""
         self._fold = fold
         self._numbers: dict[bytes, int] = {}
-        self._tests: dict[Place, list[tuple[int, int]]] = {place: [] for place in PLACES}
-        self._bytes: dict[Place, list[tuple[int, int]]] = {place: [] for place in PLACES}
+        self._columns: list[dict[Place, list[int]]] = []  # by number
         self._automaton: ahocorasick.Automaton | None = None
         self._sizes: Array = np.zeros(0, np.int64)
-        self._proofs: dict[Place, _Proof] = {}
-        self._proofs_of_bytes: dict[Place, _Proof] = {}
+        self._of_byte: Array = np.zeros(256, np.int64)  # number of the literal of one byte
+        self._bytes = np.zeros((2, 256), np.bool_)  # those to look for anywhere, and those to look for at the ends
         self._is_built = False
 
-    def add(self, literal: bytes, place: Place, test: int) -> None:
-        """Say that a literal (1 to `MAX_BYTES` bytes) at a place is found for a test, or a check of a pattern."""
-        if len(literal) == 1:
-            self._bytes[place].append((literal[0], test))
-        else:
-            self._tests[place].append((self._numbers.setdefault(literal, len(self._numbers)), test))
+    @property
+    def keys(self) -> int:
+        """How many keys there are: numbers below it, as `search` gives them."""
+        return 4 * len(self._numbers)
+
+    def add(self, literal: bytes, place: Place, column: int) -> None:
+        """Say that a literal (1 to `MAX_BYTES` bytes) at a place proves a column."""
+        number = self._numbers.setdefault(literal, len(self._numbers))
+        if number == len(self._columns):
+            self._columns.append({})
+        self._columns[number].setdefault(place, []).append(column)
         self._is_built = False
 
-    def search(self, values: Sequence[bytes]) -> Iterator[tuple[Place, Array, Array]]:
-        """Yield kinds of places, each with pairs (number of the value, test), some of them more than once."""
+    def columns(self, key: int) -> list[int]:
+        """Return the columns that a literal found proves, as it stands in its value."""
+        first, last = bool(key & 2), bool(key & 1)
+        stands = {"anywhere": True, "begin": first, "end": last, "whole": first and last, "part": True,
+                  "head": first, "tail": last}  # fmt: skip
+        return [column for place, of in self._columns[key >> 2].items() if stands[place] for column in of]
+
+    def search(self, values: Sequence[bytes]) -> tuple[Array, Array]:
+        """Return what is found: numbers of values, and keys for `columns`, some pairs more than once."""
         if not self._is_built:
             self._build()
-        if not values or not (self._proofs or self._proofs_of_bytes):
-            return
+        if not values or not self._numbers:
+            return np.zeros(0, np.int64), np.zeros(0, np.int64)
         whole = b"".join(values)
         text = whole.lower() if self._fold else whole
         lengths = np.fromiter(map(len, values), np.int64, len(values))
         stops = np.cumsum(lengths)
-        if self._automaton is not None:
-            yield from self._places(self._found(text), stops - lengths, stops)
-        yield from self._places_of_bytes(np.frombuffer(text, np.uint8), stops - lengths, stops)
-
-    def _found(self, text: bytes) -> Array:
-        """Return the last byte of each literal found, and its number; a row each."""
-        assert self._automaton is not None
-        flat = np.fromiter(chain.from_iterable(self._automaton.iter(text.decode("latin-1"))), np.int64)
-        return flat.reshape(-1, 2)
-
-    def _places(self, found: Array, starts: Array, stops: Array) -> Iterator[tuple[Place, Array, Array]]:
-        if not len(found):
-            return
-        ends, literals = found[:, 0] + 1, found[:, 1]
+        starts = stops - lengths
+        ends, literals = self._found(text, starts, stops)
         which = np.searchsorted(stops, ends, "left")  # the value that holds the last byte
         begins = ends - self._sizes[literals]
-        inside, first, last = begins >= starts[which], begins == starts[which], ends == stops[which]
-        masks = {"anywhere": inside, "begin": first, "end": inside & last, "whole": first & last, "part": inside,
-                 "head": first, "tail": inside & last}  # fmt: skip
-        for place, proof in self._proofs.items():
-            yield place, *_spread(which[masks[place]], literals[masks[place]], proof)
+        inside = begins >= starts[which]
+        keys = 4 * literals + 2 * (begins == starts[which]) + (ends == stops[which])
+        return which[inside], keys[inside]
 
-    def _places_of_bytes(self, data: Array, starts: Array, stops: Array) -> Iterator[tuple[Place, Array, Array]]:
-        """Do the same for literals of one byte: every value is full of them, so arrays find them faster."""
-        for place, proof in self._proofs_of_bytes.items():
-            if place in ("anywhere", "part"):
-                at = np.flatnonzero(np.diff(proof.offsets).astype(np.bool_)[data])
-                which = np.searchsorted(stops, at, "right")
-            else:
-                which = np.flatnonzero(stops - starts == 1 if place == "whole" else stops > starts)
-                at = stops[which] - 1 if place in ("end", "tail") else starts[which]
-            yield place, *_spread(which, data[at], proof)
+    def _found(self, text: bytes, starts: Array, stops: Array) -> tuple[Array, Array]:
+        """Return where literals end (one more than the last byte), in or across values, and which."""
+        at = self._bytes_found(np.frombuffer(text, np.uint8), starts, stops)
+        literals = self._of_byte[np.frombuffer(text, np.uint8)[at]]
+        if self._automaton is None:
+            return at + 1, literals
+        found = np.fromiter(chain.from_iterable(self._automaton.iter(text.decode("latin-1"))), np.int64).reshape(-1, 2)
+        return np.concatenate([found[:, 0], at]) + 1, np.concatenate([found[:, 1], literals])
+
+    def _bytes_found(self, data: npt.NDArray[np.uint8], starts: Array, stops: Array) -> Array:
+        """Return where literals of one byte are: every value is full of them, so arrays find them faster."""
+        anywhere, at_ends = self._bytes
+        marked = anywhere[data]
+        some = stops > starts
+        for ends in (starts[some], stops[some] - 1):
+            marked[ends] |= at_ends[data[ends]]
+        return np.flatnonzero(marked)
 
     def _build(self) -> None:
-        self._is_built = True
-        self._proofs_of_bytes = {place: _by_literal(tests, 256) for place, tests in self._bytes.items() if tests}
-        if not self._numbers:
-            return
+        self._is_built, self._automaton = True, None
+        self._sizes = np.fromiter(map(len, self._numbers), np.int64, len(self._numbers))
         automaton = ahocorasick.Automaton(ahocorasick.STORE_INTS)
         for literal, number in self._numbers.items():
-            automaton.add_word(literal.decode("latin-1"), number)
-        automaton.make_automaton()
-        self._automaton = automaton
-        self._sizes = np.fromiter(map(len, self._numbers), np.int64, len(self._numbers))
-        self._proofs = {place: _by_literal(tests, len(self._numbers)) for place, tests in self._tests.items() if tests}
-
-
-class _Proof(NamedTuple):
-    """The tests of literals: those of literal n are `tests[offsets[n] : offsets[n + 1]]`."""
-
-    offsets: Array
-    tests: Array
-
-
-def _by_literal(tests: Sequence[tuple[int, int]], literals: int) -> _Proof:
-    pairs = np.array(sorted(set(tests)), np.int64)
-    counts = np.bincount(pairs[:, 0], minlength=literals)
-    return _Proof(np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)]), pairs[:, 1].copy())
-
-
-def _spread(which: Array, literals: Array, proof: _Proof) -> tuple[Array, Array]:
-    """Return each found value once for each test that its literal is looked for."""
-    counts = proof.offsets[literals.astype(np.int64) + 1] - proof.offsets[literals]
-    return np.repeat(which, counts), proof.tests[spread(proof.offsets[literals], counts)]
+            if len(literal) == 1:
+                self._of_byte[literal[0]] = number
+                self._bytes[:, literal[0]] = bool({"anywhere", "part"} & set(self._columns[number])), True
+            else:
+                automaton.add_word(literal.decode("latin-1"), number)
+        if len(automaton):
+            automaton.make_automaton()
+            self._automaton = automaton
 
 
 def spread(starts: npt.NDArray[np.int64], counts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

@@ -7,16 +7,16 @@ Addresses are dictionary look-ups. RE2 serves `regex` alone, where a literal par
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from typing import cast
 
 import numpy as np
 import numpy.typing as npt
 
 from kestrel_lab.engine.glob import Check, checker, key_of, literal_checker
-from kestrel_lab.engine.literals import MAX_BYTES, NEEDED, Literals, Place
-from kestrel_lab.engine.vectors import Bits, Vectors
+from kestrel_lab.engine.literals import MAX_BYTES, Literals, Place
+from kestrel_lab.engine.vectors import Bits, Unions, Vectors
 from kestrel_lab.eql import re2match
 from kestrel_lab.eql.compute import passes_value
 from kestrel_lab.eql.leaftests import TextOp, TextTest
@@ -27,55 +27,18 @@ from kestrel_lab.schema.epoch import Array
 
 _LITERAL_OPS: dict[TextOp, Place] = {"equal": "whole", "prefix": "begin", "suffix": "end", "contains": "anywhere"}
 _Look = tuple[bool, Check]  #: whether the value is to be lower-case, and the check
+_UNKNOWN = 0xFFFF_FFFF
+_MAX_BITS = 32 << 20  # of all vectors; when there are more, they are forgotten and found anew
 _MANY = 8  # checks of a test from which on it is worth to search for their literals again
 _BATCH = 1 << 16  # bytes that go through the automaton together: bounds what it can find at once
-
-
-@dataclass(frozen=True, slots=True)
-class Sketch:
-    """What is known of some values about tests: for each test, whether it surely passes; then, whether it may.
-
-    Attributes:
-        usual: of every value that is not in `rows`.
-        rows: values, rising; bits: a row for each of these.
-    """
-
-    usual: npt.NDArray[np.bool_]
-    rows: Array
-    bits: Bits
-
-    @classmethod
-    def of(cls, usual: npt.NDArray[np.bool_], rows: Sequence[Array], places: Sequence[Array]) -> Sketch:
-        """Return the sketch of values that have, beside what is usual, the given places of it."""
-        if not rows:
-            return cls(usual, np.zeros(0, np.int64), np.zeros((0, len(usual)), np.bool_))
-        distinct, inverse = np.unique(np.concatenate(rows), return_inverse=True)
-        bits = np.tile(usual, (len(distinct), 1))
-        bits[inverse, np.concatenate(places)] = True
-        width = len(usual) // 2
-        bits[:, width:] &= ~bits[:, :width]
-        return cls(usual, distinct, bits)
-
-    def dense(self, count: int) -> Bits:
-        """Return a row for each of `count` values."""
-        out = np.tile(self.usual, (count, 1))
-        out[self.rows] = self.bits
-        return out
-
-    def numbers(self, vectors: Vectors, count: int, *lead: bool) -> npt.NDArray[np.uint32]:
-        """Return, for each of `count` values, the number of what is known of it, behind some further bits."""
-        head = np.tile(np.array(lead, np.bool_), (1 + len(self.rows), 1))
-        found = vectors.number(np.concatenate([head, np.concatenate([self.usual[None], self.bits])], axis=1))
-        out = np.full(count, found[0], np.uint32)
-        out[self.rows] = found[1:]
-        return out
 
 
 class Matcher:
     """Evaluates a fixed list of text tests.
 
     Attributes:
-        doubtful: for each test, whether `sketch` may leave it open.
+        doubtful: for each test, whether `numbers` may leave it open.
+        vectors: of what is known of values: for each test, whether it passes, then for each, whether it may.
     """
 
     def __init__(self, tests: Sequence[TextTest]) -> None:
@@ -92,9 +55,26 @@ class Matcher:
         self._blocks: dict[int, dict[int, list[int]]] = {}  # by bits below the prefix, then by prefix
         for number, test in enumerate(tests):
             self._add(number, test)
-        self._usual = np.zeros(2 * self._count, np.bool_)  # of a value that nothing is found in
-        self._usual[self._always] = True
-        self._usual[np.array(self._unkeyed, np.int64) + self._count] = True
+        self.generation = 0
+        self._forget()
+
+    def _forget(self) -> None:
+        self.generation += 1
+        self.vectors = Vectors(2 * self._count)
+        self._unions = Unions(self.vectors)
+        self._of_key = {fold: np.full(found.keys, _UNKNOWN, np.uint32) for fold, found in self._literals.items()}
+        of_all = [self._always, (self._count + test for test in self._unkeyed)]
+        self._usual, self._of_empty = self._vector(chain(*of_all)), self._vector(self._empty)
+
+    def _vector(self, columns: Iterable[int]) -> int:
+        vector = np.zeros((1, 2 * self._count), np.bool_)
+        vector[0, list(columns)] = True
+        return int(self.vectors.number(vector)[0])
+
+    def trim(self) -> None:
+        """Forget what is known of values if that is too much."""
+        if len(self.vectors) * 2 * self._count > _MAX_BITS:
+            self._forget()
 
     def bits(self, values: Sequence[Text]) -> Bits:
         """Return which value passes which test: one row a value, one column a test.
@@ -102,7 +82,8 @@ class Matcher:
         A tuple passes if any of its elements does, or what is computed of it; None passes nothing.
         """
         flat = [v for value in values for v in _strings(value)]
-        found, maybe = np.split(self.sketch(flat).dense(len(flat)), 2, axis=1)
+        self.trim()
+        found, maybe = np.split(self.known(self.numbers(flat)), 2, axis=1)
         maybe[:, self._whole] = False
         for test in np.flatnonzero(maybe.any(axis=0)).tolist():
             rows = np.flatnonzero(maybe[:, test])
@@ -112,22 +93,29 @@ class Matcher:
             out[:, test] = self.decide(test, values)
         return out
 
-    def sketch(self, values: Sequence[bytes]) -> Sketch:
-        """Return which value surely passes which test, and which may pass and must be looked at by `decide`."""
+    def known(self, numbers: Array) -> Bits:
+        """Return for each test whether it surely passes, then for each whether it may; a row a number.
+
+        Numbers mean the same until `generation` changes, which only `trim` does.
+        """
+        found = self.vectors.bits[numbers]
+        found[:, self._count :] &= ~found[:, : self._count]
+        return found
+
+    def numbers(self, values: Sequence[bytes]) -> npt.NDArray[np.uint32]:
+        """Return the number of what is known of each value without a closer look: see `known`, and `decide`."""
         ends = np.cumsum(np.fromiter(map(len, values), np.int64, len(values)))
-        rows, places = list[Array](), list[Array]()
+        out = [np.zeros(0, np.uint32)]
         begin = 0
         while begin < len(values):
             before = ends[begin - 1] if begin else 0
             end = max(int(np.searchsorted(ends, before + _BATCH, "right")), begin + 1)
-            for row, place in self._found(values[begin:end]):
-                rows.append(row + begin)
-                places.append(place)
+            out.append(self._numbers(values[begin:end]))
             begin = end
-        return Sketch.of(self._usual, rows, places)
+        return np.concatenate(out)
 
     def decide(self, test: int, values: Sequence[Text]) -> npt.NDArray[np.bool_]:
-        """Return which of the values that `sketch` has left open pass a test."""
+        """Return which of the values that `numbers` left open pass a test."""
         if test in self._whole:
             found = (passes_value(self._tests[test], cast("bytes | tuple[bytes, ...] | None", v)) for v in values)
             return np.fromiter(found, np.bool_, len(values))
@@ -148,18 +136,36 @@ class Matcher:
         found = (any(check(v.lower() if fold else v) for fold, check in checks) for v in values)
         return np.fromiter(found, np.bool_, len(values))
 
+    def _numbers(self, values: Sequence[bytes]) -> npt.NDArray[np.uint32]:
+        which, numbers = zip(*self._found(values), strict=True)
+        order = np.argsort(np.concatenate(which), kind="stable")
+        counts = np.bincount(np.concatenate(which), minlength=len(values))
+        return self._unions.of(np.concatenate(numbers)[order], counts)
+
     def _found(self, values: Sequence[bytes]) -> Iterator[tuple[Array, Array]]:
-        """Yield pairs (number of the value, test that it passes; or, `count` tests further on, that it may pass)."""
+        """Yield pairs (number of a value, number of a vector that it has)."""
+        yield np.arange(len(values)), np.full(len(values), self._usual, np.uint32)
         if self._empty:
             empty = np.array([i for i, value in enumerate(values) if not value], np.int64)
-            yield np.repeat(empty, len(self._empty)), np.tile(np.array(self._empty, np.int64), len(empty))
-        for literals in self._literals.values():
-            for place, which, tests in literals.search(values):
-                yield which, tests + self._count if place in NEEDED else tests
+            yield empty, np.full(len(empty), self._of_empty, np.uint32)
+        for fold, literals in self._literals.items():
+            which, keys = literals.search(values)
+            yield which, self._of_keys(fold, keys)
         if self._addresses or self._blocks:
-            pairs = [(row, test) for row, value in enumerate(values) for test in self._blocks_of(value)]
+            pairs = [(row, self._vector([test])) for row, value in enumerate(values) for test in self._blocks_of(value)]
             found = np.array(pairs, np.int64).reshape(-1, 2)
             yield found[:, 0], found[:, 1]
+
+    def _of_keys(self, fold: bool, keys: Array) -> npt.NDArray[np.uint32]:
+        """Return the vectors of what literals prove that were found."""
+        table = self._of_key[fold]
+        found = table[keys]
+        new = found == _UNKNOWN
+        if new.any():
+            for key in np.unique(keys[new]).tolist():
+                table[key] = self._vector(self._literals[fold].columns(key))
+            found = table[keys]
+        return found
 
     def _blocks_of(self, value: bytes) -> Iterator[int]:
         """Yield the tests of addresses that a value passes."""
@@ -224,7 +230,7 @@ class Matcher:
             self._unkeyed.append(number)
         for literal in literals or ():
             cut = stands == "head" and len(literal) > MAX_BYTES
-            self._literals[fold].add(literal[-MAX_BYTES:], "part" if cut else stands, number)
+            self._literals[fold].add(literal[-MAX_BYTES:], "part" if cut else stands, self._count + number)
 
 
 def _strings(value: Text) -> tuple[bytes, ...]:
