@@ -8,6 +8,7 @@ one byte a class in the column memory.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -196,8 +197,12 @@ class Classes:
         return found
 
     def _of_values(self, values: Sequence[Text]) -> npt.NDArray[np.uint32]:
+        kinds = set(map(type, values))
+        if kinds == {bytes}:
+            self._matcher.trim()
+            return self._of_numbers(self._matcher, self._matcher.numbers(cast("Sequence[bytes]", values)))
         present = np.fromiter((v is not None for v in values), np.bool_, len(values))
-        if any(isinstance(v, tuple) for v in values):
+        if tuple in kinds:
             passed = self._matcher.bits(values)
             return self._vectors.number(np.concatenate([present[:, None], passed, np.zeros_like(passed)], axis=1))
         self._matcher.trim()
