@@ -25,6 +25,7 @@ _UNKNOWN = 0xFFFF_FFFF
 #: When the bits of all classes of a key take more bytes than this, they are forgotten and learnt anew as needed, so
 #: that hostile strings cannot fill the memory.
 _MAX_BITS = 64 << 20
+_MOST_ASKED = 1_024  # sets of tests for which it is remembered which classes leave them open
 
 
 class TooManyClassesError(Exception):
@@ -57,6 +58,8 @@ class Classes:
         self._vectors = Vectors(1 + 2 * self._width)
         self._known, self._known_version = np.zeros(0, np.uint32), (0, 0)
         self._tabled = 0
+        #: by tests asked together, for each class whether it leaves one of them open; and the version it was found for
+        self._open: dict[tuple[int, ...], tuple[tuple[int, int], npt.NDArray[np.bool_]]] = {}
 
     @property
     def bits(self) -> npt.NDArray[np.bool_]:
@@ -105,30 +108,35 @@ class Classes:
         """
         if not len(coded.codes):
             return np.zeros(0, np.uint32)
-        self._reserve(int(coded.codes.max()) + 1)
-        found = self._codes[coded.codes]
+        self._reserve(coded.dictionary.size())
+        found = self._codes.take(coded.codes)
         new = found == _UNKNOWN
         if new.any():
-            self._learn(np.unique(coded.codes[new]), coded.dictionary)
-            found = self._codes[coded.codes]
+            self._learn(_distinct(coded.codes[new], len(self._codes)), coded.dictionary)
+            found = self._codes.take(coded.codes)
         if tests and self._decide(coded, found, tests):
             found = self._codes[coded.codes]
         return found
 
     def _decide(self, coded: Coded, found: npt.NDArray[np.uint32], tests: Sequence[int]) -> bool:
         """Decide tests for codes; return whether any class has changed."""
-        changed = False
-        asked = np.array(tests, np.int64)
-        for test in asked[self.maybe[np.flatnonzero(np.bincount(found))][:, asked].any(axis=0)].tolist():
-            which = self.maybe[found, test]
-            if which.any():
+        key = tuple(tests)
+        version, open_ = self._open.get(key, ((0, 0), np.zeros(0, np.bool_)))
+        if version != self.version:
+            if len(self._open) == _MOST_ASKED:
+                self._open.clear()
+            open_ = np.asarray(self.maybe[:, np.array(key, np.int64)].any(axis=1))
+            self._open[key] = self.version, open_
+        left = np.flatnonzero(open_.take(found))
+        for test in tests if len(left) else ():
+            which = left[self.maybe[self._codes[coded.codes[left]], test]]
+            if len(which):
                 codes = np.unique(coded.codes[which])
                 vectors = self._vectors.bits[self._codes[codes]]
                 vectors[:, 1 + test] = self._look(test, codes, coded.dictionary)
                 vectors[:, 1 + self._width + test] = False
                 self._codes[codes] = self._vectors.number(vectors)
-                found, changed = self._codes[coded.codes], True
-        return changed
+        return len(left) > 0
 
     def place(self, columns: Sequence[npt.NDArray[np.uint32]]) -> list[npt.NDArray[np.uint32]]:
         """Return the columns with class numbers that the tables in memory stand for until the next call.
@@ -208,3 +216,12 @@ class Classes:
         self._matcher.trim()
         numbers = self._matcher.numbers([v if isinstance(v, bytes) else b"" for v in values])
         return np.where(present, self._of_numbers(self._matcher, numbers), np.uint32(0))
+
+
+def _distinct(codes: Array, size: int) -> Array:
+    """Return the distinct ones of some codes below `size`, rising."""
+    if 64 * len(codes) < size:
+        return np.unique(codes)
+    seen = np.zeros(size, np.bool_)
+    seen[codes] = True
+    return np.flatnonzero(seen)

@@ -89,21 +89,13 @@ class ColumnMemory:
         Raises:
             TooManyClassesError: if the rows hold more classes of strings than the tables; fewer rows may fit.
         """
-        wanted: dict[Slot, dict[int, Array]] = {}
-        asked: dict[tuple[str, int], tuple[Array, Classes, dict[int, None]]] = {}
-        for stage, rows in candidates:
-            for slot in stage.columns:
-                wanted.setdefault(slot, {})[id(rows)] = rows
-            for field, classes, tests in self._asks.get(stage, ()):
-                asked.setdefault((field, id(rows)), (rows, classes, {}))[2].update(tests)
-        for (field, _), (rows, classes, numbers) in asked.items():
-            classes.of(window.coded(field, rows), list(numbers))
+        self._look_closer(window, candidates)
+        wanted = _rows_by_slot(candidates, len(window))
         strings: dict[str, list[tuple[int, Array, npt.NDArray[np.uint32]]]] = {}
         for number, slot in enumerate(plan.columns):
             if slot not in wanted:
                 continue
-            at = self._arena + number * self._column_bytes
-            rows = union(list(wanted[slot].values()), len(window))
+            at, rows = self._arena + number * self._column_bytes, wanted[slot]
             if slot.kind is SlotKind.CLASS:
                 key = self._schema.dictionary_key(plan.table, slot.field)
                 strings.setdefault(key, []).append((at, rows, self.classes[key].of(window.coded(slot.field, rows))))
@@ -114,6 +106,15 @@ class ColumnMemory:
             placed = self.classes[key].place([found for _, _, found in members])
             for (at, rows, _), column in zip(members, placed, strict=True):
                 scatter_column(self._memory, at, SlotKind.CLASS, rows, column)
+
+    def _look_closer(self, window: Window, candidates: Sequence[tuple[StagePlan, Array]]) -> None:
+        """Decide what stages ask of the values at the rows they look at; once for stages that look at the same."""
+        asked: dict[tuple[str, int], tuple[Array, Classes, dict[int, None]]] = {}
+        for stage, rows in candidates:
+            for field, classes, tests in self._asks.get(stage, ()):
+                asked.setdefault((field, id(rows)), (rows, classes, {}))[2].update(tests)
+        for (field, _), (rows, classes, numbers) in asked.items():
+            classes.of(window.coded(field, rows), list(numbers))
 
     def _ask(self, plan: TablePlan, stage: StagePlan) -> list[tuple[str, Classes, dict[int, None]]]:
         out = []
@@ -168,3 +169,17 @@ class ColumnMemory:
                 frame[number] = at, 0 if slot.kind is SlotKind.CLASS else at + self._data_bytes
         at = self._frames[plan.table, rule]
         self._memory[at : at + frame.nbytes] = frame.view(np.uint8).reshape(-1)
+
+
+def _rows_by_slot(candidates: Sequence[tuple[StagePlan, Array]], count: int) -> dict[Slot, Array]:
+    """Return the rows, below `count`, that any stage reads a slot at."""
+    wanted: dict[Slot, dict[int, Array]] = {}
+    for stage, rows in candidates:
+        for slot in stage.columns:
+            wanted.setdefault(slot, {})[id(rows)] = rows
+    unions: dict[tuple[int, ...], Array] = {}
+    for arrays in wanted.values():
+        which = tuple(arrays)
+        if which not in unions:
+            unions[which] = union(list(arrays.values()), count)
+    return {slot: unions[tuple(arrays)] for slot, arrays in wanted.items()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -40,19 +40,30 @@ class Progress:
         """Return what a rule may still use."""
         return self.left.get(rule, self._fuel)
 
-    def epochs_begun(self, which: Place, rows: Array, starts: Array) -> int:
-        """Return how many epochs these rows (rising, after those of earlier calls) are the first candidates of."""
+    def epochs_begun(self, which: Place, holding: Holding) -> int:
+        """Return how many epochs rows (after those of earlier calls) are the first candidates of."""
         last = self._charged.get(which, -1)
-        if len(starts) == 1:
-            self._charged[which] = 0
-            return int(last < 0)
-        begins = np.searchsorted(rows, starts)
-        epochs = np.flatnonzero(np.diff(begins, append=len(rows)))  # that hold some of the rows
-        self._charged[which] = int(epochs[-1])
-        return len(epochs) - int(epochs[0] == last)
+        self._charged[which] = holding.last
+        return holding.epochs - int(holding.first == last)
 
     def stop(self, rule: int, limit: int, *, trapped: bool) -> None:
         """Give a rule up that ran out of fuel or trapped: it has no figure, and counts as having used its limit."""
         self.left[rule] = 0
         self.used[rule] = limit
         self.stopped[rule] = limit, trapped
+
+
+class Holding(NamedTuple):
+    """Which epochs of a span hold some of certain rows: the first, the last, and how many."""
+
+    first: int
+    last: int
+    epochs: int
+
+    @classmethod
+    def of(cls, rows: Array, starts: Array) -> Holding:
+        """Return it for rows (rising, at least one), given the row that each epoch begins with."""
+        if len(starts) == 1:
+            return cls(0, 0, 1)
+        epochs = np.flatnonzero(np.diff(np.searchsorted(rows, starts), append=len(rows)))
+        return cls(int(epochs[0]), int(epochs[-1]), len(epochs))

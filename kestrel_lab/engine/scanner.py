@@ -19,7 +19,7 @@ from kestrel_lab.engine.limits import Limits
 from kestrel_lab.engine.pack import Pack
 from kestrel_lab.engine.plan import StagePlan, TablePlan, plan_tables
 from kestrel_lab.engine.predicate import Backend, Predicate, TrappedError
-from kestrel_lab.engine.progress import Made, Progress
+from kestrel_lab.engine.progress import Holding, Made, Progress
 from kestrel_lab.engine.refine import Refiner
 from kestrel_lab.engine.runtimes import Runtimes
 from kestrel_lab.engine.scan import Hits, Scan
@@ -113,8 +113,10 @@ class Scanner:
             for part in window.halves():
                 self._scan_window(plan, part, starts, progress)
             return
+        distinct = {id(rows): rows for _, rows in found}
+        held = {which: Holding.of(rows, starts - window.start) for which, rows in distinct.items()}
         for stage, rows in found:
-            begun = progress.epochs_begun((plan.table, stage), rows + window.start, starts)
+            begun = progress.epochs_begun((plan.table, stage), held[id(rows)])
             self._evaluate(plan.table, stage, rows, window.start, begun, progress)
 
     def _evaluate(self, table: str, stage: StagePlan, rows: Array, start: int, begun: int, progress: Progress) -> None:
@@ -186,9 +188,9 @@ class Scanner:
         return Hits(
             rule_id=stage.rule_id,
             stage=stage.number,
-            event_id=data.column("event_id")[rows],
-            event_time=times[rows],
-            ts_boot_ns=data.column("ts_boot_ns")[rows],
+            event_id=data.column("event_id").take(rows),
+            event_time=times.take(rows),
+            ts_boot_ns=data.column("ts_boot_ns").take(rows),
             keys=JoinKeys(self._info, epoch, table, stage.by, rows),
             captures=Captures(self._info, epoch, table, stage.captures, rows, made),
         )

@@ -37,8 +37,17 @@ def event_time_before(epoch: Epoch, event_id: int) -> int:
 
 def ticks_of(epoch: Epoch, every: int) -> tuple[tuple[int, int], ...]:
     """Return (event_id, event time before it) of the events whose ids are multiples of `every`."""
-    first = -(-epoch.first_event_id // every) * every
-    return tuple((i, event_time_before(epoch, i)) for i in range(first, epoch.last_event_id + 1, every))
+    ids = np.arange(-(-epoch.first_event_id // every) * every, epoch.last_event_id + 1, every).astype(np.uint64)
+    times = np.full(len(ids), epoch.event_time_ns, np.uint64)
+    for rows in epoch.tables.values() if len(ids) else ():
+        ends = np.searchsorted(rows.column("event_id"), ids)
+        begins = np.concatenate([np.zeros(1, np.int64), ends[:-1]])
+        some = begins < ends
+        newest = np.zeros(len(ids), np.uint64)
+        if some.any():  # what lies between two ticks; then up to each
+            newest[some] = np.maximum.reduceat(rows.column("ts_boot_ns")[: ends[-1]], begins[some])
+        times = np.maximum(times, np.maximum.accumulate(newest))
+    return tuple(zip(ids.tolist(), times.tolist(), strict=True))
 
 
 def found_gaps(epoch: Epoch) -> tuple[tuple[Gap, int], ...]:

@@ -25,7 +25,8 @@ class Window:
         self.actions: Array = epoch.tables[table].column("action")[start:stop]
         self.present = np.bincount(self.actions, minlength=256).astype(np.bool_)
         self._info, self._epoch, self._table = info, epoch, table
-        self._codes: dict[str, tuple[npt.NDArray[np.int64], Dictionary]] = {}
+        self._found: dict[str, tuple[Array, Coded]] = {}  # asked for once: for which rows, and what
+        self._codes: dict[str, tuple[npt.NDArray[np.int32], Dictionary]] = {}  # asked for again: a code a row
 
     def __len__(self) -> int:
         return self.stop - self.start
@@ -59,11 +60,15 @@ class Window:
         """
         known = self._codes.get(field)
         if known is None:
-            coded = self._resolve(field, rows)
-            column = np.full(len(self), _UNKNOWN, np.int64)
-            column[rows] = coded.codes
-            self._codes[field] = column, coded.dictionary
-            return coded
+            before = self._found.get(field)
+            if before is None:
+                coded = self._resolve(field, rows)
+                self._found[field] = rows, coded
+                return coded
+            if before[0] is rows:
+                return before[1]
+            known = self._codes[field] = np.full(len(self), _UNKNOWN, np.int32), before[1].dictionary
+            known[0][before[0]] = before[1].codes
         column, dictionary = known
         codes = column[rows]
         new = codes == _UNKNOWN

@@ -148,7 +148,7 @@ def _in_runs(get: Callable[[int, int], Sequence[_T]], codes: Sequence[int]) -> l
 
 
 def _take(column: Array, rows: npt.NDArray[np.integer] | None) -> Array:
-    return column if rows is None else column[rows]
+    return column if rows is None else column.take(rows)
 
 
 def _slicer(values: Sequence[Text]) -> Callable[[int, int], Sequence[Text]]:
@@ -211,11 +211,11 @@ def _entity_field(
     entities = epoch.segment.entities
     refs = _take(epoch.tables[table].column("entity"), rows)
     if isinstance(source, Parent):
-        refs = entities.column("parent")[refs]
+        refs = entities.column("parent").take(refs)
     physical = _KINDS[source.column]
     key = f"entity:{source.column}"
     if physical is Physical.CODE:
-        return Coded(entities.column(source.column)[refs], _string_dictionary(epoch.segment, key))
+        return Coded(entities.column(source.column).take(refs), _string_dictionary(epoch.segment, key))
     if physical is Physical.CODES:
         return Coded(refs, _list_dictionary(epoch.segment, source.column))
     if physical is Physical.BIN16:

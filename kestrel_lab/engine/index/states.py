@@ -55,7 +55,7 @@ class States:
         self._vectors = Vectors(len(self._gates.units) + 2 * len(self.tracked))
         units = self._gates.actions.T
         nothing = np.zeros((256, len(self.tracked)), np.bool_)
-        self._first = self.number(Known(units, nothing, nothing))
+        self._first = self.number(Known(units, nothing, nothing)).astype(np.int32)
 
     def __len__(self) -> int:
         return len(self._vectors)
@@ -65,9 +65,9 @@ class States:
         """Whether there are too many."""
         return self._vectors.bits.size > _MAX_BITS
 
-    def first(self, actions: Array) -> npt.NDArray[np.int64]:
+    def first(self, actions: Array) -> npt.NDArray[np.int32]:
         """Return the states of rows of which the action codes alone are known."""
-        return self._first[actions].astype(np.int64)
+        return self._first[actions]
 
     def known(self, states: Array) -> Known:
         """Return a copy of what states mean."""

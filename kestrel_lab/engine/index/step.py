@@ -26,13 +26,13 @@ class Step:
         self._states, self._field, self._look = states, field, look
         self._version = (0, 0)
 
-    def advance(self, window: Window, states: npt.NDArray[np.int64]) -> None:
+    def advance(self, window: Window, states: npt.NDArray[np.int32]) -> None:
         """Move the rows of a window to their next states, in place."""
         self._renew()
         rows = np.flatnonzero(self._wanted(states))
         if not len(rows):
             return
-        coded, before = window.coded(self._field.field, rows), states[rows]
+        coded, before = window.coded(self._field.field, rows), states.take(rows)
         after = self._next(before, self._field.classes.of(coded))
         left = np.flatnonzero(after == _OPEN)
         while len(left):
@@ -55,7 +55,7 @@ class Step:
 
     def _wanted(self, states: Array) -> Mask:
         self._wants = _grown(self._wants, len(self._states))
-        found = self._wants[states]
+        found = self._wants.take(states)
         new = found == _UNKNOWN
         if new.any():
             distinct = np.unique(states[new])
@@ -63,26 +63,27 @@ class Step:
             found = self._wants[states]
         return found.view(np.bool_)
 
-    def _next(self, states: Array, classes: Array) -> npt.NDArray[np.int64]:
+    def _next(self, states: Array, classes: Array) -> npt.NDArray[np.int32]:
         """Return the state that each becomes by a class; `_OPEN` where a test must be decided first."""
         count = len(self._field.classes.bits)
         if not self._has_room(states, count):
-            pairs, inverse = np.unique(states * count + classes, return_inverse=True)
+            pairs, inverse = np.unique(states.astype(np.int64) * count + classes, return_inverse=True)
             return self._found(*np.divmod(pairs, count))[inverse]
-        places = self._places[states]
-        found = self._table[places, classes]
+        cells = self._places.take(states) * np.int64(self._table.shape[1]) + classes
+        found = self._table.take(cells)
         new = found == _UNKNOWN
         if new.any():
-            pairs = np.unique(states[new] * count + classes[new])
+            pairs = np.unique(states[new].astype(np.int64) * count + classes[new])
             which, by = np.divmod(pairs, count)
             self._table[self._places[which], by] = self._found(which, by)
-            found = self._table[places, classes]
-        return found.astype(np.int64)
+            found = self._table.take(cells)
+        return found
 
     def _has_room(self, states: Array, classes: int) -> bool:
         """Give each of the states a place in the table; return whether there is room for them."""
         self._places = _grown(self._places, len(self._states))
-        new = np.unique(states[self._places[states] == _UNKNOWN])
+        fresh = self._places.take(states) == _UNKNOWN
+        new = np.unique(states[fresh]) if fresh.any() else states[:0]
         if (self._used + len(new)) * classes > _CELLS:
             self._clear()
             self._places, new = _grown(self._places, len(self._states)), np.unique(states)
@@ -97,11 +98,11 @@ class Step:
             self._table = grown
         return True
 
-    def _found(self, states: Array, classes: Array) -> npt.NDArray[np.int64]:
+    def _found(self, states: Array, classes: Array) -> npt.NDArray[np.int32]:
         known, (passed, maybe) = self._states.known(states), self._known_of(classes)
         open_ = self._look.asked(known, passed, maybe).any(axis=1)
         after = self._states.number(self._look.after(known, passed, maybe))
-        return np.where(open_, _OPEN, after.astype(np.int64))
+        return np.where(open_, np.int32(_OPEN), after.astype(np.int32))
 
     def _known_of(self, classes: Array) -> tuple[Mask, Mask]:
         """Return what passes the tests of the field, and what may."""
@@ -112,7 +113,7 @@ class Step:
         """Decide what the states ask of the values; return the classes that these have then."""
         classes = self._field.classes
         found = classes.of(coded)
-        pairs, inverse = np.unique(states * len(classes.bits) + found, return_inverse=True)
+        pairs, inverse = np.unique(states.astype(np.int64) * len(classes.bits) + found, return_inverse=True)
         which, by = np.divmod(pairs, len(classes.bits))
         asked = self._look.asked(self._states.known(which), *self._known_of(by))
         for test in np.flatnonzero(asked.any(axis=0)).tolist():

@@ -57,10 +57,14 @@ class TableIndex:
     def _by_stage(self, states: Array) -> Iterator[Candidates]:
         """Yield the rows of each living unit, given the last state of each row."""
         rows = np.flatnonzero(states)
-        present, places = np.unique(states[rows], return_inverse=True)
+        own_states = states.take(rows)
+        counts = np.bincount(own_states)
+        present = np.flatnonzero(counts)
+        places = np.zeros(len(counts), np.uint16)  # small integers are sorted by radix
+        places[present] = np.arange(len(present))
         alive = self._states.alive(present)
-        order = np.argsort(places.astype(np.uint16), kind="stable")  # as small integers they are sorted by radix
-        by_state = np.split(rows[order], np.cumsum(np.bincount(places, minlength=len(present)))[:-1])
+        order = np.argsort(places.take(own_states), kind="stable")
+        by_state = np.split(rows.take(order), np.cumsum(counts[present])[:-1])
         shared: dict[bytes, Array] = {}
         for unit in np.flatnonzero(alive.any(axis=0)).tolist():
             which = alive[:, unit]

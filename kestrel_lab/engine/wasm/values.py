@@ -39,14 +39,15 @@ def store_numbers(memory: Memory, data: int, validity: int, kind: SlotKind, foun
 
 
 def scatter_column(memory: Memory, at: int, kind: SlotKind, positions: Array, values: Array) -> None:
-    """Write values to some positions of the column that begins at byte `at`."""
+    """Write values to some positions, which rise, of the column that begins at byte `at`."""
     if len(positions):
-        end = at + (int(positions.max()) + 1) * kind.item_bytes
-        memory[at:end].view(DTYPES[kind])[positions] = values
+        count = int(positions[-1]) + 1
+        column = memory[at : at + count * kind.item_bytes].view(DTYPES[kind])
+        column[... if count == len(positions) else positions] = values
 
 
 def scatter_numbers(memory: Memory, data: int, validity: int, kind: SlotKind, positions: Array, found: Numbers) -> None:
-    """Write numbers to some positions from byte `data` on, and one byte each from `validity` on, as `store_numbers`."""
+    """Write numbers to some positions, as `scatter_column`, and one byte each from `validity` on: 1 if there is one."""
     scatter_column(memory, data, kind, positions, found.values)
     memory[validity + positions] = 1 if found.valid is None else found.valid
 
