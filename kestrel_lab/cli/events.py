@@ -13,7 +13,8 @@ import numpy.typing as npt
 from kestrel_lab.cli import output, units
 from kestrel_lab.schema.access import Coded, Numbers, Text, python_values, resolve
 from kestrel_lab.schema.actions import Action
-from kestrel_lab.schema.epoch import Array, Epoch, Rows, SourceInfo
+from kestrel_lab.schema.epoch import Epoch, Rows, SourceInfo
+from kestrel_lab.schema.joined import JoinedRows
 from kestrel_lab.schema.schema import BUILTIN, Schema
 from kestrel_lab.schema.values import to_json
 
@@ -68,36 +69,6 @@ class Picked:
         return np.flatnonzero(np.isin(data.column("event_id"), self._ids))
 
 
-class _Joined:
-    """The rows of one table in several epochs of one segment. Satisfies `Rows`."""
-
-    def __init__(self, parts: Sequence[Rows]) -> None:
-        self._parts = parts
-
-    def __len__(self) -> int:
-        return sum(len(part) for part in self._parts)
-
-    def column(self, name: str) -> Array:
-        """Return a physical column over all parts."""
-        return np.concatenate([part.column(name) for part in self._parts])
-
-    def valid(self, name: str) -> npt.NDArray[np.bool_] | None:
-        """Return which rows have a value; None if all have."""
-        found = [part.valid(name) for part in self._parts]
-        if all(mask is None for mask in found):
-            return None
-        return np.concatenate(
-            [
-                np.ones(len(part), np.bool_) if mask is None else mask
-                for mask, part in zip(found, self._parts, strict=True)
-            ]
-        )
-
-    def lists(self, name: str) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]:
-        """Raise KeyError: event tables hold no lists; entities do."""
-        raise KeyError(name)
-
-
 @dataclass(frozen=True, slots=True)
 class Batch:
     """Epochs of one segment taken together, and for each table the wall offset of every row, ns."""
@@ -123,7 +94,7 @@ def _join(epochs: Sequence[Epoch]) -> Batch:
     offsets: dict[str, npt.NDArray[np.int64]] = {}
     for table in dict.fromkeys(name for epoch in epochs for name in epoch.tables):
         holding = [epoch for epoch in epochs if table in epoch.tables]
-        tables[table] = _Joined([epoch.tables[table] for epoch in holding])
+        tables[table] = JoinedRows([epoch.tables[table] for epoch in holding])
         offsets[table] = np.repeat([e.wall_offset_ns for e in holding], [len(e.tables[table]) for e in holding])
     rows = sum(epoch.rows for epoch in epochs)
     return Batch(replace(epochs[-1], first_event_id=epochs[0].first_event_id, rows=rows, tables=tables), offsets)
