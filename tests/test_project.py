@@ -39,7 +39,7 @@ def test_the_command_line_starts_without_the_heavy_libraries() -> None:
     code = "import sys, kestrel_lab.cli.main; print(*sys.modules)"
     done = run(sys.executable, "-c", code)
     assert done.returncode == 0, done.stderr
-    heavy = {"bcc", "wasmtime", "lupa", "ahocorasick", "re2", "pyarrow", "pyarrow.dataset", "numpy", "rich.progress"}
+    heavy = {"bcc", "wasmtime", "lupa", "ahocorasick_rs", "re2", "pyarrow", "pyarrow.dataset", "numpy", "rich.progress"}
     assert not heavy & set(done.stdout.split())
 
 

@@ -11,7 +11,7 @@ ENGINE_VERSION = 1
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 _LAYERS = ("engine", "eql", "schema")
-_LIBRARIES = ("google-re2", "lark", "lupa", "numpy", "pyahocorasick", "wasmtime")
+_LIBRARIES = ("ahocorasick_rs", "google-re2", "lark", "lupa", "numpy", "wasmtime")
 
 
 @cache

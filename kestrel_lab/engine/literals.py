@@ -1,8 +1,7 @@
 """Literal parts of patterns, all looked for in many values in one pass of an Aho-Corasick automaton.
 
 The values are laid end to end. What the automaton finds is turned into arrays, and what a place proves (a literal
-anywhere, at the begin, at the end, the whole value) is decided for all places together. Bytes go through it as Latin-1
-text, so that every byte is one character there, UTF-8 or not.
+anywhere, at the begin, at the end, the whole value) is decided for all places together.
 """
 
 from __future__ import annotations
@@ -11,9 +10,9 @@ from collections.abc import Sequence
 from itertools import chain
 from typing import Literal
 
-import ahocorasick
 import numpy as np
 import numpy.typing as npt
+from ahocorasick_rs import BytesAhoCorasick
 
 from kestrel_lab.schema.epoch import Array
 
@@ -33,7 +32,8 @@ class Literals:
         self._fold = fold
         self._numbers: dict[bytes, int] = {}
         self._columns: list[dict[Place, list[int]]] = []  # by number
-        self._automaton: ahocorasick.Automaton | None = None
+        self._automaton: BytesAhoCorasick | None = None
+        self._in_automaton: Array = np.zeros(0, np.int64)  # numbers of its literals
         self._sizes: Array = np.zeros(0, np.int64)
         self._of_byte: Array = np.zeros(256, np.int64)  # number of the literal of one byte
         self._bytes = np.zeros((2, 256), np.bool_)  # those to look for anywhere, and those to look for at the ends
@@ -83,8 +83,10 @@ class Literals:
         literals = self._of_byte[np.frombuffer(text, np.uint8)[at]]
         if self._automaton is None:
             return at + 1, literals
-        found = np.fromiter(chain.from_iterable(self._automaton.iter(text.decode("latin-1"))), np.int64).reshape(-1, 2)
-        return np.concatenate([found[:, 0], at]) + 1, np.concatenate([found[:, 1], literals])
+        matches = self._automaton.find_matches_as_indexes(text, overlapping=True)
+        found = np.fromiter(chain.from_iterable(matches), np.int64, 3 * len(matches)).reshape(-1, 3)
+        ends, numbers = found[:, 2], self._in_automaton[found[:, 0]]
+        return np.concatenate([ends, at + 1]), np.concatenate([numbers, literals])
 
     def _bytes_found(self, data: npt.NDArray[np.uint8], starts: Array, stops: Array) -> Array:
         """Return where literals of one byte are: every value is full of them, so arrays find them faster."""
@@ -98,16 +100,14 @@ class Literals:
     def _build(self) -> None:
         self._is_built, self._automaton = True, None
         self._sizes = np.fromiter(map(len, self._numbers), np.int64, len(self._numbers))
-        automaton = ahocorasick.Automaton(ahocorasick.STORE_INTS)
         for literal, number in self._numbers.items():
             if len(literal) == 1:
                 self._of_byte[literal[0]] = number
                 self._bytes[:, literal[0]] = bool({"anywhere", "part"} & set(self._columns[number])), True
-            else:
-                automaton.add_word(literal.decode("latin-1"), number)
-        if len(automaton):
-            automaton.make_automaton()
-            self._automaton = automaton
+        longer = {literal: number for literal, number in self._numbers.items() if len(literal) > 1}
+        if longer:
+            self._in_automaton = np.fromiter(longer.values(), np.int64, len(longer))
+            self._automaton = BytesAhoCorasick(longer)
 
 
 def spread(starts: npt.NDArray[np.int64], counts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

@@ -30,7 +30,7 @@ _Look = tuple[bool, Check]  #: whether the value is to be lower-case, and the ch
 _UNKNOWN = 0xFFFF_FFFF
 _MAX_BITS = 32 << 20  # of all vectors; when there are more, they are forgotten and found anew
 _MANY = 8  # checks of a test from which on it is worth to search for their literals again
-_BATCH = 1 << 16  # bytes that go through the automaton together: bounds what it can find at once
+_BATCH = 1 << 15  # bytes that go through the automaton together: what it finds is held as Python objects for a moment
 
 
 class Matcher:
