@@ -194,7 +194,7 @@ end
 local known, knows = {}, 0
 
 local function remembered(number, value)
-  pay(400 + #check_text(value))
+  pay(800 + #check_text(value))
   local of_test = known[number]
   if of_test == nil or knows >= limits.remembered then
     if knows >= limits.remembered then known, knows = {}, 0 end
