@@ -14,8 +14,10 @@ from kestrel_lab.engine import state as states
 from kestrel_lab.engine.alerts import event_alerts, whole_alert
 from kestrel_lab.engine.blind import BlindIntervals, blind_in
 from kestrel_lab.engine.evidence import EvidenceStore
+from kestrel_lab.engine.forget import forget_keys
 from kestrel_lab.engine.keys import SHARDS, decode
 from kestrel_lab.engine.limits import Limits
+from kestrel_lab.engine.numbering import Numbering
 from kestrel_lab.engine.pack import Pack
 from kestrel_lab.engine.remember import Machine, recall, remember
 from kestrel_lab.engine.rule import Rule
@@ -37,10 +39,11 @@ class Matcher:
 
     def __init__(self, pack: Pack, shards: frozenset[int] = ALL_SHARDS, limits: Limits | None = None) -> None:
         self._pack, self._shards, limits = pack, shards, limits or Limits()
+        self._numbering = Numbering(shards)
         self._rules = {rule.id: rule for rule in pack.rules}
         programs = {rule.id: rule.program for rule in pack.rules}
         self._machines: dict[str, Machine] = {
-            rule_id: (SequenceMachine if p.kind == "sequence" else SampleMachine)(p, shards, limits)
+            rule_id: (SequenceMachine if p.kind == "sequence" else SampleMachine)(p, self._numbering, limits)
             for rule_id, p in programs.items()
             if p.kind != "event"
         }
@@ -132,12 +135,14 @@ class Matcher:
     def _clear(self) -> None:
         for machine in self._machines.values():
             machine.clear()
+        self._numbering.clear()
         self._evidence = EvidenceStore()
 
     def _enter(self, scan: Scan) -> None:
         """Dictionary codes never leave their segment: look up what is still wanted of the one before."""
         if scan.segment != self._segment:
             self._evidence.settle()
+            self._numbering.leave()
             self._segment = scan.segment
         if self._blind:
             self._blind.add(blind_in(scan, self._last_event_id, self._event_time_ns))
@@ -145,10 +150,13 @@ class Matcher:
     def _leave(self, scan: Scan) -> None:
         self._event_time_ns = max(self._event_time_ns, scan.event_time_ns)
         self._last_event_id = scan.last_event_id
+        self._numbering.let_go()
+        forget_keys(self._numbering, self._sequences.values(), scan.event_time_ns)
         if self._blind:
             self._blind.forget(self._event_time_ns)
 
     def _run(self, rule: Rule, machine: Machine, blocks: Sequence[Hits], scan: Scan) -> list[Alert]:
+        blocks = machine.useful(blocks)
         if machine.idle(blocks, scan):
             return []
         bases = [self._evidence.add(block.captures.copy()) for block in blocks]

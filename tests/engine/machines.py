@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 
 from kestrel_lab.engine.evidence import EvidenceStore
+from kestrel_lab.engine.forget import forget_keys
 from kestrel_lab.engine.limits import Limits
+from kestrel_lab.engine.numbering import Numbering
 from kestrel_lab.engine.remember import recall, remember
 from kestrel_lab.engine.scan import Hits, Scan
 from kestrel_lab.engine.sequence import SequenceMachine
@@ -26,6 +28,7 @@ class Keys:
     """Stands for `JoinKeys`."""
 
     sets: list[tuple[bytes, ...]]
+    origin: None = None
 
     def found(self) -> tuple[list[tuple[bytes, ...]], Any]:
         distinct = sorted(set(self.sets))
@@ -92,16 +95,19 @@ class Run:
 
     def _new(self) -> None:
         program = program_of(self.items)
-        self.machines = [SequenceMachine(program, shards, self.limits) for shards in self.shards]
+        self.numberings = [Numbering(shards, spare=4_096) for shards in self.shards]
+        self.machines = [SequenceMachine(program, numbering, self.limits) for numbering in self.numberings]
         self.evidence = [EvidenceStore() for _ in self.shards]
 
     def feed(self, events: Sequence[Event]) -> None:
         scan = scan_of(events, self.now, self.items, self.limits.tick)
         for machine, evidence in zip(self.machines, self.evidence, strict=True):
-            if not machine.idle(scan.hits["r"], scan):
-                bases = [evidence.add(block.captures) for block in scan.hits["r"]]
-                self._keep(machine.feed(scan.hits["r"], bases, scan))
+            blocks = machine.useful(scan.hits["r"])
+            if not machine.idle(blocks, scan):
+                bases = [evidence.add(block.captures) for block in blocks]
+                self._keep(machine.feed(blocks, bases, scan))
                 evidence.keep(bases, machine.handles())
+            forget_keys(machine.numbering, [machine], scan.event_time_ns)
         self.now = scan.event_time_ns
 
     def finish(self) -> None:
