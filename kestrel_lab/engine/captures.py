@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import TypeAlias
 
 import numpy as np
 
-from kestrel_lab.schema.access import Coded, Numbers, python_values, resolve
+from kestrel_lab.schema.access import Coded, Numbers, lookup, python_values, resolve
 from kestrel_lab.schema.epoch import Array, Epoch, SourceInfo
 from kestrel_lab.schema.schema import Schema
 from kestrel_lab.schema.values import Value
@@ -92,10 +93,6 @@ class Captures:
         self._places = {index: place for place, index in enumerate(indexes)}
         self._origin = None
 
-    def settle(self) -> None:
-        """Look everything kept up, and let go of the segment."""
-        self._columns = [_values(column) for column in self._columns]
-
     def _part(self, indexes: Sequence[int]) -> list[_Column]:
         if self._origin is not None:
             info, epoch, table = self._origin.info, self._origin.epoch, self._origin.table
@@ -113,6 +110,33 @@ class Captures:
     def __setstate__(self, state: tuple[tuple[str, ...], list[_Column], dict[int, int] | None]) -> None:
         self._origin, self._made = None, {}
         self._fields, self._columns, self._places = state
+
+
+def settle(blocks: Iterable[Captures]) -> None:
+    """Look up everything kept of blocks of one segment, each distinct value once, and let go of the segment."""
+    blocks = list(blocks)
+    found: dict[str, list[Coded]] = {}
+    for column in chain.from_iterable(block._columns for block in blocks):
+        if isinstance(column, Coded):
+            found.setdefault(column.dictionary.key, []).append(column)
+    values = {key: _looked_up(columns) for key, columns in found.items()}
+    for block in blocks:
+        block._columns = [
+            next(values[column.dictionary.key]) if isinstance(column, Coded) else _values(column)
+            for column in block._columns
+        ]
+
+
+def _looked_up(columns: Sequence[Coded]) -> Iterator[list[Value]]:
+    """Yield the values of columns that share a dictionary."""
+    dictionary = columns[0].dictionary
+    codes, inverse = np.unique(np.concatenate([column.codes for column in columns]), return_inverse=True)
+    if dictionary.alike is not None:  # many codes may stand for one list
+        codes, again = np.unique(dictionary.alike(codes), return_inverse=True)
+        inverse = again[inverse]
+    values = lookup(dictionary, codes.tolist())
+    for part in np.split(inverse, np.cumsum([len(column.codes) for column in columns[:-1]])):
+        yield [values[place] for place in part.tolist()]
 
 
 def _values(column: _Column) -> list[Value]:

@@ -11,7 +11,7 @@ from typing import Protocol
 
 import numpy as np
 
-from kestrel_lab.engine.captures import Capture, Captures
+from kestrel_lab.engine.captures import Capture, Captures, settle
 from kestrel_lab.engine.keyring import Ints
 
 _BITS = 32
@@ -88,8 +88,7 @@ class EvidenceStore:
 
     def settle(self) -> None:
         """Look everything kept up, and let go of the segment: dictionary codes never leave it."""
-        for captures in self._unsettled.values():
-            captures.settle()
+        settle(self._unsettled.values())
         self._unsettled.clear()
 
     def sweep(self, handles: Ints) -> None:

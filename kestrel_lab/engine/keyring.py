@@ -74,8 +74,9 @@ class KeyRing:
         new = np.flatnonzero(out < 0)
         if len(new):
             wanted = [keys[place] for place in new.tolist()]
-            self._add(list(dict.fromkeys(wanted)))
-            out[new] = self.find(wanted)
+            distinct = list(dict.fromkeys(wanted))
+            numbers = self._add(distinct)
+            out[new] = numbers if len(distinct) == len(wanted) else self.find(wanted)
         return out
 
     def keep(self, wanted: Mask) -> None:
@@ -104,8 +105,8 @@ class KeyRing:
         out: Mask = self._places[numbers] == places
         return out
 
-    def _add(self, keys: list[bytes]) -> None:
-        """Number keys that have none."""
+    def _add(self, keys: list[bytes]) -> list[int]:
+        """Give keys that have none a number; return them."""
         again = min(len(self._free), len(keys))
         numbers = self._free[len(self._free) - again :]
         del self._free[len(self._free) - again :]
@@ -120,3 +121,4 @@ class KeyRing:
             self._places = np.zeros(len(self.shard), np.int64)
         self.shard[numbers] = np.fromiter(map(crc32, keys), np.uint32, len(keys)) % SHARDS
         self._numbers.update(zip(keys, numbers, strict=True))
+        return numbers

@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from itertools import islice, product
-from typing import TypeAlias
+from typing import TypeAlias, cast
 from zlib import crc32
 
 import numpy as np
@@ -49,6 +49,9 @@ def encode(value: Value, kind: EqlType) -> bytes:
 def encode_all(values: Sequence[Value], kind: EqlType) -> list[bytes | None]:
     """Return the canonical bytes of many scalar values of a field of the given type; None for null."""
     tag = _tag(kind)
+    if set(map(type, values)) == {bytes} and len(sizes := set(map(len, cast("Sequence[bytes]", values)))) == 1:
+        begin = tag + sizes.pop().to_bytes(4, "big")
+        return [begin + v for v in cast("Sequence[bytes]", values)]
     begins = {size: tag + size.to_bytes(4, "big") for size in {len(v) for v in values if type(v) is bytes}}
     return [
         begins[len(v)] + v if type(v) is bytes else None if v is None else encode(v, kind) for v in values

@@ -14,7 +14,7 @@ from typing import TypeVar, cast
 import numpy as np
 import numpy.typing as npt
 
-from kestrel_lab.schema.derive import OF_LIST, SCALAR
+from kestrel_lab.schema.derive import IN_BULK, OF_LIST, SCALAR, cut
 from kestrel_lab.schema.epoch import Array, Epoch, Segment, SourceInfo
 from kestrel_lab.schema.fields import ENTITY_COLUMNS
 from kestrel_lab.schema.schema import Schema
@@ -267,7 +267,7 @@ def _lists_of(segment: Segment, column: str) -> Callable[[int, int], Sequence[Te
 def _bytes_of(segment: Segment, column: str) -> Callable[[int, int], Sequence[Text]]:
     def values(start: int, stop: int) -> Sequence[Text]:
         part = segment.entities.column(column)[start:stop]
-        out: list[Text] = [bytes(v) for v in part]
+        out: list[Text] = [*cut(part.tobytes(), part.dtype.itemsize)]
         if start == 0 and out:
             out[0] = None
         return out
@@ -291,9 +291,11 @@ def _derive(function: str, base: Coded | Numbers) -> Coded | Numbers:
 
         lists = None if inner.lists is None else replace(inner.lists, joined=True)
         return Coded(base.codes, Dictionary(f"{inner.key}|{function}", inner.size, joined, inner.alike, lists))
-    scalar = SCALAR[function]
+    scalar, bulk = SCALAR[function], IN_BULK.get(function)
 
     def mapped(start: int, stop: int) -> Sequence[Text]:
+        if bulk is not None:
+            return bulk(cast("Sequence[bytes | None]", inner.values(start, stop)))
         return [scalar(v) if isinstance(v, bytes) else None for v in inner.values(start, stop)]
 
     return Coded(base.codes, Dictionary(f"{inner.key}|{function}", inner.size, mapped, inner.alike))
