@@ -71,7 +71,7 @@ class Captures:
         self._origin: _Origin | None = _Origin(info, epoch, table, rows)
         self._fields = (*fields, *self._made)
         self._columns: list[_Column] = []
-        self._places: dict[int, int] | None = None
+        self._places: Array | None = None
 
     def copy(self) -> Captures:
         """Return the same captures, apart: what is kept of the copy is nothing to the original."""
@@ -88,9 +88,9 @@ class Captures:
         return [dict(zip(self._fields, row, strict=True)) for row in zip(*columns, strict=True)]
 
     def keep(self, indexes: Sequence[int]) -> None:
-        """Keep only some of the rows, and let go of the epoch. `take` still counts places in the whole block."""
+        """Keep only some of the rows, which rise, and let go of the epoch. `take` still counts places in the block."""
         self._columns = self._part(indexes)
-        self._places = {index: place for place, index in enumerate(indexes)}
+        self._places = np.array(indexes, np.int64)
         self._origin = None
 
     def _part(self, indexes: Sequence[int]) -> list[_Column]:
@@ -100,14 +100,16 @@ class Captures:
             fields = self._fields[: len(self._fields) - len(self._made)]
             found: list[_Column] = [resolve(info, epoch, table, field, rows) for field in fields]
             return found + [[values[i] for i in indexes] for values in self._made.values()]
-        places = indexes if self._places is None else [self._places[i] for i in indexes]
+        places = np.array(indexes, np.int64)
+        if self._places is not None:
+            places = np.searchsorted(self._places, places)
         return [_some(column, places) for column in self._columns]
 
-    def __getstate__(self) -> tuple[tuple[str, ...], list[_Column], dict[int, int] | None]:
+    def __getstate__(self) -> tuple[tuple[str, ...], list[_Column], Array | None]:
         columns = self._columns if self._origin is None else self._part(range(len(self._origin.rows)))
         return self._fields, [_values(column) for column in columns], self._places
 
-    def __setstate__(self, state: tuple[tuple[str, ...], list[_Column], dict[int, int] | None]) -> None:
+    def __setstate__(self, state: tuple[tuple[str, ...], list[_Column], Array | None]) -> None:
         self._origin, self._made = None, {}
         self._fields, self._columns, self._places = state
 
@@ -143,10 +145,9 @@ def _values(column: _Column) -> list[Value]:
     return column if isinstance(column, list) else python_values(column)
 
 
-def _some(column: _Column, places: Sequence[int]) -> _Column:
+def _some(column: _Column, which: Array) -> _Column:
     if isinstance(column, list):
-        return [column[i] for i in places]
-    which = np.array(places, np.int64)
+        return [column[i] for i in which.tolist()]
     if isinstance(column, Coded):
         return Coded(column.codes[which], column.dictionary)
     return Numbers(column.values[which], None if column.valid is None else column.valid[which])

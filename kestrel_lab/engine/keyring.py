@@ -81,11 +81,13 @@ class KeyRing:
 
     def keep(self, wanted: Mask) -> None:
         """Drop the keys whose numbers are not wanted."""
-        for number in np.flatnonzero(~wanted).tolist():
-            key = self._keys[number]
-            if self._numbers.get(key) == number:
-                del self._numbers[key]
-                self._free.append(number)
+        dropped = ~wanted
+        dropped[self._free] = False
+        numbers, keys = np.flatnonzero(dropped).tolist(), self._keys
+        for number in numbers:
+            del self._numbers[keys[number]]
+            keys[number] = b""
+        self._free += numbers
         self._crowd = self._spare + 2 * len(self._numbers)
 
     def members(self, numbers: Ints, *among: Ints) -> Mask:

@@ -72,11 +72,11 @@ def _crowded_shards(machine: SequenceMachine) -> None:
     if not (_held(machine) > machine.limits.pending).any():
         return
     rows = [slots.where() for slots in machine.slots]
-    found = [slots.at(r) for slots, r in zip(machine.slots, rows, strict=True)] + [machine.windows.found]
     rows.append(np.arange(len(machine.windows)))
-    lasts = np.concatenate([part.last for part in found])
-    keys = np.concatenate([part.key for part in found])
-    stages = np.repeat(np.arange(len(found)), [len(part) for part in found])
+    found = [*(slots.rows for slots in machine.slots), machine.windows.found]
+    lasts = np.concatenate([part.last[r] for part, r in zip(found, rows, strict=True)])
+    keys = np.concatenate([part.key[r] for part, r in zip(found, rows, strict=True)])
+    stages = np.repeat(np.arange(len(found)), [len(r) for r in rows])
     over = _least(lasts, stages, keys, machine.keys, machine.limits.pending)
     places, doomed = np.concatenate(rows)[over], stages[over]
     for stage in np.unique(doomed).tolist():

@@ -33,6 +33,7 @@ class Dictionary:
     field's type is. Code 0 is missing.
     Where many codes may stand for one value, `alike` maps codes to codes of equal values among them (each to the first
     such); elsewhere it is None. Where the values are made of lists of codes, `lists` says of which.
+    Where values cost less when only those wanted are made, `pick` gives those of rising codes, whatever code 0 is.
     """
 
     key: str
@@ -40,6 +41,7 @@ class Dictionary:
     values: Callable[[int, int], Sequence[Text]]
     alike: Callable[[Array], Array] | None = None
     lists: Lists | None = None
+    pick: Callable[[Array], Sequence[Text]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +131,10 @@ _NEAR = 16
 
 def lookup(dictionary: Dictionary, codes: Sequence[int]) -> list[Text]:
     """Return the values of distinct codes in rising order; None for code 0. Runs of codes cost one call each."""
-    out = _in_runs(dictionary.values, codes)
+    if dictionary.pick is not None:
+        out = [*dictionary.pick(np.array(codes, np.int64))]
+    else:
+        out = _in_runs(dictionary.values, codes)
     if codes and codes[0] == 0:
         out[0] = None
     return out
@@ -219,7 +224,8 @@ def _entity_field(
     if physical is Physical.CODES:
         return Coded(refs, _list_dictionary(epoch.segment, source.column))
     if physical is Physical.BIN16:
-        return Coded(refs, Dictionary(key, lambda: len(entities), _bytes_of(epoch.segment, source.column)))
+        values, pick = _bytes_of(epoch.segment, source.column), _picked_bytes(epoch.segment, source.column)
+        return Coded(refs, Dictionary(key, lambda: len(entities), values, pick=pick))
     return Numbers(entities.column(source.column)[refs].astype(_NUMPY[entry.type]), refs != 0)
 
 
@@ -227,8 +233,9 @@ def _list_dictionary(segment: Segment, column: str) -> Dictionary:
     key, entities = f"entity:{column}", segment.entities
     lists = Lists(lambda: entities.lists(column), _string_dictionary(segment, key))
     return Dictionary(
-        key, lambda: len(entities), _lists_of(segment, column), lambda codes: _alike(segment, column, codes), lists
-    )
+        key, lambda: len(entities), _lists_of(segment, column), lambda codes: _alike(segment, column, codes), lists,
+        lambda codes: _picked_lists(lists, codes),
+    )  # fmt: skip
 
 
 def _alike(segment: Segment, column: str, codes: Array) -> Array:
@@ -264,6 +271,28 @@ def _lists_of(segment: Segment, column: str) -> Callable[[int, int], Sequence[Te
     return values
 
 
+def _picked_lists(lists: Lists, codes: Array) -> Sequence[Text]:
+    """Return the values of some codes: each element is looked up once."""
+    offsets, items = lists.arrays()
+    starts = offsets[codes]
+    ends = np.cumsum(offsets[codes + 1] - starts)
+    begins = np.concatenate([[0], ends[:-1]])
+    places = np.arange(ends[-1] if len(ends) else 0) + np.repeat(starts - begins, ends - begins)
+    distinct, inverse = np.unique(items[places], return_inverse=True)
+    texts = cast("list[bytes]", _in_runs(lists.elements.values, distinct.tolist()))
+    found = [texts[place] for place in inverse.tolist()]
+    parts = (found[a:b] for a, b in zip(begins.tolist(), ends.tolist(), strict=True))
+    return [(b" ".join(part) if lists.joined else tuple(part)) if part else None for part in parts]
+
+
+def _picked_bytes(segment: Segment, column: str) -> Callable[[Array], Sequence[Text]]:
+    def pick(codes: Array) -> Sequence[Text]:
+        part = segment.entities.column(column)[codes]
+        return cut(part.tobytes(), part.dtype.itemsize)
+
+    return pick
+
+
 def _bytes_of(segment: Segment, column: str) -> Callable[[int, int], Sequence[Text]]:
     def values(start: int, stop: int) -> Sequence[Text]:
         part = segment.entities.column(column)[start:stop]
@@ -290,7 +319,8 @@ def _derive(function: str, base: Coded | Numbers) -> Coded | Numbers:
             return [v if isinstance(v, bytes) else None for v in found]
 
         lists = None if inner.lists is None else replace(inner.lists, joined=True)
-        return Coded(base.codes, Dictionary(f"{inner.key}|{function}", inner.size, joined, inner.alike, lists))
+        pick = None if lists is None else lambda codes: _picked_lists(lists, codes)
+        return Coded(base.codes, Dictionary(f"{inner.key}|{function}", inner.size, joined, inner.alike, lists, pick))
     scalar, bulk = SCALAR[function], IN_BULK.get(function)
 
     def mapped(start: int, stop: int) -> Sequence[Text]:
@@ -298,7 +328,13 @@ def _derive(function: str, base: Coded | Numbers) -> Coded | Numbers:
             return bulk(cast("Sequence[bytes | None]", inner.values(start, stop)))
         return [scalar(v) if isinstance(v, bytes) else None for v in inner.values(start, stop)]
 
-    return Coded(base.codes, Dictionary(f"{inner.key}|{function}", inner.size, mapped, inner.alike))
+    def picked(codes: Array) -> Sequence[Text]:
+        values = lookup(inner, codes.tolist())
+        if bulk is not None:
+            return bulk(cast("Sequence[bytes | None]", values))
+        return [scalar(v) if isinstance(v, bytes) else None for v in values]
+
+    return Coded(base.codes, Dictionary(f"{inner.key}|{function}", inner.size, mapped, inner.alike, pick=picked))
 
 
 def _counts(base: Coded) -> Numbers:
