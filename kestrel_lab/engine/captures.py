@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TypeAlias
 
@@ -78,6 +78,26 @@ class Captures:
         out = Captures.__new__(Captures)
         out._origin, out._fields, out._columns, out._places = self._origin, self._fields, self._columns, self._places
         out._made = self._made
+        return out
+
+    @property
+    def source(self) -> tuple[int, str, tuple[str, ...]] | None:
+        """What blocks have in common that can be kept as one: epoch, table, fields; None for one that stands alone."""
+        return (
+            None if self._origin is None or self._made else (id(self._origin.epoch), self._origin.table, self._fields)
+        )
+
+    @property
+    def rows(self) -> Array:
+        """The rows within the table, of captures that have a `source`."""
+        return np.zeros(0, np.int64) if self._origin is None else self._origin.rows
+
+    def whole(self) -> Captures:
+        """Return the same fields of all rows of the table, apart, of captures that have a `source`."""
+        out = self.copy()
+        if self._origin is not None:
+            every = np.arange(len(self._origin.epoch.tables[self._origin.table]))
+            out._origin = replace(self._origin, rows=every)
         return out
 
     def take(self, indexes: Sequence[int]) -> list[Capture]:

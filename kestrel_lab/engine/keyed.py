@@ -46,15 +46,15 @@ class KeyedHits:
 NO_HITS = KeyedHits(*(no_ints() for _ in range(5)))
 
 
-def keyed(block: Hits, numbering: Numbering, base: int) -> KeyedHits:
+def keyed(block: Hits, numbering: Numbering, handles: Ints) -> KeyedHits:
     """Return the hits of a block by the numbers of their keys, those of keys in the shards owned.
 
     Args:
-        base: handle of the captures of its first row.
+        handles: to the captures of its rows.
     """
     row, key = numbering.of(block.keys)
     ids, times, boots = (c[row].astype(np.int64) for c in (block.event_id, block.event_time, block.ts_boot_ns))
-    return KeyedHits(key, ids, times, boots, row + base)
+    return KeyedHits(key, ids, times, boots, handles[row])
 
 
 def together(parts: Iterable[KeyedHits]) -> KeyedHits:

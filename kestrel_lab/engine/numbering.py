@@ -16,7 +16,7 @@ from kestrel_lab.engine.keyring import SPARE_KEYS, Ints, KeyRing, Mask
 from kestrel_lab.engine.keys import By, JoinKeys, encode_all
 from kestrel_lab.engine.pairs import Pairs
 from kestrel_lab.schema.access import Coded, Numbers, lookup, resolve
-from kestrel_lab.schema.epoch import Epoch, Segment, SourceInfo
+from kestrel_lab.schema.epoch import Array, Epoch, Segment, SourceInfo
 from kestrel_lab.schema.types import EqlType
 
 #: In place of a number: not looked up yet; null.
@@ -128,10 +128,10 @@ class Numbering:
             more = max(found.dictionary.size(), size) - len(known)
             known = self._codes[place] = np.concatenate([known, np.full(more, UNKNOWN)])
         out = known[found.codes]
-        new = np.unique(found.codes[out == UNKNOWN])
-        if len(new):
-            same = np.arange(len(new))
-            distinct = new
+        unknown = found.codes[out == UNKNOWN]
+        if len(unknown):
+            new = _distinct(unknown, size)
+            same, distinct = np.arange(len(new)), new
             if found.dictionary.alike is not None:  # many codes may stand for one text
                 distinct, same = np.unique(found.dictionary.alike(new), return_inverse=True)
             known[new] = self._interned(encode_all(lookup(found.dictionary, distinct.tolist()), kind))[same]
@@ -151,3 +151,12 @@ class Numbering:
         present = [place for place, key in enumerate(keys) if key is not None]
         out[present] = self.ring.intern([key for key in keys if key is not None])
         return out
+
+
+def _distinct(codes: Array, size: int) -> Ints:
+    """Return the distinct codes, all below `size`, rising."""
+    if len(codes) < size >> 6:
+        return np.unique(codes).astype(np.int64)
+    seen = np.zeros(size, np.bool_)
+    seen[codes] = True
+    return np.flatnonzero(seen)

@@ -71,18 +71,19 @@ class SampleMachine:
         """Return those blocks of a scan that can change anything: all."""
         return blocks
 
-    def idle(self, blocks: Sequence[Hits], scan: Scan) -> bool:
-        """Return whether a scan can change nothing."""
-        return not blocks and (not scan.ticks or len(self.gathered) <= self._limits.pending)
+    @property
+    def rests(self) -> bool:
+        """Whether scans without hits change nothing: there is room."""
+        return len(self.gathered) <= self._limits.pending
 
-    def feed(self, blocks: Sequence[Hits], bases: Sequence[int], scan: Scan) -> list[Whole]:
+    def feed(self, blocks: Sequence[Hits], handles: Sequence[Ints], scan: Scan) -> list[Whole]:
         """Take the hits of the next scan and return the samples that are whole.
 
         Args:
-            bases: for each block, the handle of the captures of its first row.
+            handles: for each block, those to the captures of its rows.
         """
         ring, out, ticks = self._numbering.ring, list[Whole](), list(scan.ticks)
-        for event_id, key, now, entries in self._events(blocks, bases, scan):
+        for event_id, key, now, entries in self._events(blocks, handles, scan):
             while ticks and ticks[0][0] <= event_id:
                 self._enforce(ticks.pop(0)[1])
             whole = self._take(ring.key(key), event_id, now, entries, scan)
@@ -92,10 +93,10 @@ class SampleMachine:
         return out
 
     def _events(
-        self, blocks: Sequence[Hits], bases: Sequence[int], scan: Scan
+        self, blocks: Sequence[Hits], handles: Sequence[Ints], scan: Scan
     ) -> Iterator[tuple[int, int, int, list[tuple[int, Event]]]]:
         """Yield (event_id, key, event time, its items) in order, without events that come too late for any use."""
-        parts = [keyed(block, self._numbering, base) for block, base in zip(blocks, bases, strict=True)]
+        parts = [keyed(block, self._numbering, own) for block, own in zip(blocks, handles, strict=True)]
         hits = together(parts)
         items = np.repeat([block.stage for block in blocks], [len(part) for part in parts])
         order = np.lexsort((items, hits.key, hits.id))

@@ -81,7 +81,7 @@ class SequenceMachine:
         """Return the numbers of the keys of what is pending, by the place of the last event matched."""
         return [*(slots.keys for slots in self.slots), self.windows.found.key]
 
-    def useful(self, blocks: Sequence[Hits]) -> list[Hits]:
+    def useful(self, blocks: Sequence[Hits]) -> Sequence[Hits]:
         """Return those blocks of a scan that can change anything: others' events find nothing to go on from."""
         present = {block.stage for block in blocks}
         if not self.held and present.isdisjoint((self.shape.events[0], *self.shape.lead)):
@@ -89,19 +89,18 @@ class SequenceMachine:
         wanted = self._wanted(present)
         return [block for block in blocks if block.stage in wanted]
 
-    def idle(self, blocks: Sequence[Hits], scan: Scan) -> bool:
-        """Return whether a scan can change nothing, of which these blocks are the useful ones: time ends nothing."""
-        if blocks or len(self.windows):
-            return False
-        return not scan.ticks or max(self.held, len(self.lookback)) <= self.limits.pending
+    @property
+    def rests(self) -> bool:
+        """Whether scans without useful hits change nothing: time ends nothing, and there is room."""
+        return not len(self.windows) and max(self.held, len(self.lookback)) <= self.limits.pending
 
-    def feed(self, blocks: Sequence[Hits], bases: Sequence[int], scan: Scan) -> list[Whole]:
+    def feed(self, blocks: Sequence[Hits], handles: Sequence[Ints], scan: Scan) -> list[Whole]:
         """Take the hits of the next scan, those that are useful at least; return the sequences that are whole.
 
         Args:
-            bases: for each block, the handle of the captures of its first row.
+            handles: for each block, those to the captures of its rows.
         """
-        hits = self._keyed(blocks, bases)
+        hits = self._keyed(blocks, handles)
         out: list[Whole] = []
         if scan.ticks and may_exceed(self, hits):
             hits, begin = {n: h.by_id() for n, h in hits.items()}, 0
@@ -140,12 +139,12 @@ class SequenceMachine:
                 fresh = number in present
         return wanted | set(shape.trail) if fresh or len(self.windows) else wanted
 
-    def _keyed(self, blocks: Sequence[Hits], bases: Sequence[int]) -> dict[int, KeyedHits]:
+    def _keyed(self, blocks: Sequence[Hits], handles: Sequence[Ints]) -> dict[int, KeyedHits]:
         """Return the hits of each stage by key."""
         parts: dict[int, list[KeyedHits]] = {number: [] for number in self._stages}
-        for block, base in zip(blocks, bases, strict=True):
+        for block, own in zip(blocks, handles, strict=True):
             if block.stage in parts:
-                parts[block.stage].append(keyed(block, self.numbering, base))
+                parts[block.stage].append(keyed(block, self.numbering, own))
         return {number: together(found) for number, found in parts.items()}
 
     def _step(self, hits: Mapping[int, KeyedHits], scan: Scan) -> list[Whole]:

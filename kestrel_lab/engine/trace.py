@@ -262,7 +262,7 @@ def trace(
     for scan in map(scanner.scan, epochs):
         blocks = scan.hits.get(rule.id, ())
         machine.keys.intern(keys)  # so that events are told of under which nothing is pending
-        machine.feed(blocks, [0] * len(blocks), scan)
+        machine.feed(blocks, [np.zeros(len(block.event_id), np.int64) for block in blocks], scan)
         now = scan.event_time_ns
         forget_keys(numbering, [machine], now)
     machine.expire(now)

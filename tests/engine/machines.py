@@ -38,6 +38,8 @@ class Keys:
 class NoCaptures:
     """Stands for `Captures` of rules that capture nothing."""
 
+    source = None
+
     def copy(self) -> NoCaptures:
         return self
 
@@ -45,9 +47,6 @@ class NoCaptures:
         return [{} for _ in indexes]
 
     def keep(self, indexes: Sequence[int]) -> None:
-        pass
-
-    def settle(self) -> None:
         pass
 
 
@@ -103,10 +102,10 @@ class Run:
         scan = scan_of(events, self.now, self.items, self.limits.tick)
         for machine, evidence in zip(self.machines, self.evidence, strict=True):
             blocks = machine.useful(scan.hits["r"])
-            if not machine.idle(blocks, scan):
-                bases = [evidence.add(block.captures) for block in blocks]
-                self._keep(machine.feed(blocks, bases, scan))
-                evidence.keep(bases, machine.handles())
+            if blocks or not machine.rests:
+                handles = [evidence.add(block.captures, len(block.event_id)) for block in blocks]
+                self._keep(machine.feed(blocks, handles, scan))
+                evidence.keep(machine.handles())
             forget_keys(machine.numbering, [machine], scan.event_time_ns)
         self.now = scan.event_time_ns
 
