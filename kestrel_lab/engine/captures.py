@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from kestrel_lab.schema.access import Coded, Numbers, lookup, python_values, resolve
+from kestrel_lab.schema.access import Coded, Numbers, distinct, lookup, python_values, resolve
 from kestrel_lab.schema.epoch import Array, Epoch, SourceInfo
 from kestrel_lab.schema.schema import Schema
 from kestrel_lab.schema.values import Value
@@ -152,11 +152,11 @@ def settle(blocks: Iterable[Captures]) -> None:
 def _looked_up(columns: Sequence[Coded]) -> Iterator[list[Value]]:
     """Yield the values of columns that share a dictionary."""
     dictionary = columns[0].dictionary
-    codes, inverse = np.unique(np.concatenate([column.codes for column in columns]), return_inverse=True)
+    codes, inverse = distinct(np.concatenate([column.codes for column in columns]))
     if dictionary.alike is not None:  # many codes may stand for one list
-        codes, again = np.unique(dictionary.alike(codes), return_inverse=True)
+        codes, again = distinct(dictionary.alike(codes))
         inverse = again[inverse]
-    values = lookup(dictionary, codes.tolist())
+    values = lookup(dictionary, codes)
     for part in np.split(inverse, np.cumsum([len(column.codes) for column in columns[:-1]])):
         yield [values[place] for place in part.tolist()]
 

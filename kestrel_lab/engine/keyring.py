@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import repeat
+from itertools import compress, repeat
 from zlib import crc32
 
 import numpy as np
@@ -70,13 +70,14 @@ class KeyRing:
 
     def intern(self, keys: Sequence[bytes]) -> Ints:
         """Return the number of each key, whatever its shard; a new one where it had none."""
-        out = self.find(keys)
-        new = np.flatnonzero(out < 0)
-        if len(new):
-            wanted = [keys[place] for place in new.tolist()]
-            distinct = list(dict.fromkeys(wanted))
-            numbers = self._add(distinct)
-            out[new] = numbers if len(distinct) == len(wanted) else self.find(wanted)
+        offered = self._offer(len(keys))
+        out = np.fromiter(map(self._numbers.setdefault, keys, offered.tolist()), np.int64, len(keys))
+        new = out == offered
+        if new.all():
+            self._name(offered, keys)
+        else:
+            self._free += offered[~new].tolist()
+            self._name(offered[new], list(compress(keys, new.tolist())))
         return out
 
     def keep(self, wanted: Mask) -> None:
@@ -107,20 +108,22 @@ class KeyRing:
         out: Mask = self._places[numbers] == places
         return out
 
-    def _add(self, keys: list[bytes]) -> list[int]:
-        """Give keys that have none a number; return them."""
-        again = min(len(self._free), len(keys))
-        numbers = self._free[len(self._free) - again :]
+    def _offer(self, count: int) -> Ints:
+        """Return so many numbers that are not in use, all different, and take them from those that are free."""
+        again = min(len(self._free), count)
+        free = self._free[len(self._free) - again :]
         del self._free[len(self._free) - again :]
-        for number, key in zip(numbers, keys, strict=False):
-            self._keys[number] = key
-        numbers += range(len(self._keys), len(self._keys) + len(keys) - again)
-        self._keys += keys[again:]
+        begin, more = len(self._keys), count - again
+        self._keys += repeat(b"", more)
         if len(self._keys) > len(self.shard):
-            more = len(self._keys)  # twice what is needed, so that it is seldom
-            self.shard = np.concatenate([self.shard, np.zeros(more, np.uint8)])
+            spare = len(self._keys)  # twice what is needed, so that it is seldom
+            self.shard = np.concatenate([self.shard, np.zeros(spare, np.uint8)])
             self._marks = np.zeros(len(self.shard), np.bool_)
             self._places = np.zeros(len(self.shard), np.int64)
+        return np.concatenate([np.array(free, np.int64), np.arange(begin, begin + more)])
+
+    def _name(self, numbers: Ints, keys: Sequence[bytes]) -> None:
+        """Note which keys new numbers are of."""
+        for number, key in zip(numbers.tolist(), keys, strict=True):
+            self._keys[number] = key
         self.shard[numbers] = np.fromiter(map(crc32, keys), np.uint32, len(keys)) % SHARDS
-        self._numbers.update(zip(keys, numbers, strict=True))
-        return numbers

@@ -15,8 +15,8 @@ import numpy as np
 from kestrel_lab.engine.keyring import SPARE_KEYS, Ints, KeyRing, Mask
 from kestrel_lab.engine.keys import By, JoinKeys, encode_all
 from kestrel_lab.engine.pairs import Pairs
-from kestrel_lab.schema.access import Coded, Numbers, lookup, resolve
-from kestrel_lab.schema.epoch import Array, Epoch, Segment, SourceInfo
+from kestrel_lab.schema.access import Coded, Numbers, distinct, lookup, resolve
+from kestrel_lab.schema.epoch import Epoch, Segment, SourceInfo
 from kestrel_lab.schema.types import EqlType
 
 #: In place of a number: not looked up yet; null.
@@ -130,17 +130,17 @@ class Numbering:
         out = known[found.codes]
         unknown = found.codes[out == UNKNOWN]
         if len(unknown):
-            new = _distinct(unknown, size)
-            same, distinct = np.arange(len(new)), new
+            new, _ = distinct(unknown)
+            same, first = np.arange(len(new)), new
             if found.dictionary.alike is not None:  # many codes may stand for one text
-                distinct, same = np.unique(found.dictionary.alike(new), return_inverse=True)
-            known[new] = self._interned(encode_all(lookup(found.dictionary, distinct.tolist()), kind))[same]
+                first, same = distinct(found.dictionary.alike(new))
+            known[new] = self._interned(encode_all(lookup(found.dictionary, first), kind))[same]
             out = known[found.codes]
         return out
 
     def _of_numbers(self, found: Numbers, kind: EqlType) -> Ints:
-        distinct, inverse = np.unique(found.values, return_inverse=True)
-        out = self._interned(encode_all(distinct.tolist(), kind))[inverse]
+        values, inverse = np.unique(found.values, return_inverse=True)
+        out = self._interned(encode_all(values.tolist(), kind))[inverse]
         return out if found.valid is None else np.where(found.valid, out, NULL)
 
     def _interned(self, keys: Sequence[bytes | None]) -> Ints:
@@ -151,12 +151,3 @@ class Numbering:
         present = [place for place, key in enumerate(keys) if key is not None]
         out[present] = self.ring.intern([key for key in keys if key is not None])
         return out
-
-
-def _distinct(codes: Array, size: int) -> Ints:
-    """Return the distinct codes, all below `size`, rising."""
-    if len(codes) < size >> 6:
-        return np.unique(codes).astype(np.int64)
-    seen = np.zeros(size, np.bool_)
-    seen[codes] = True
-    return np.flatnonzero(seen)

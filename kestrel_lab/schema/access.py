@@ -120,8 +120,8 @@ def python_values(found: Coded | Numbers) -> list[Value]:
             return values
         return [v if ok else None for v, ok in zip(values, found.valid.tolist(), strict=True)]
     codes = found.codes.tolist()
-    distinct = sorted(set(codes))
-    texts = dict(zip(distinct, lookup(found.dictionary, distinct), strict=True))
+    rising = sorted(set(codes))
+    texts = dict(zip(rising, lookup(found.dictionary, rising), strict=True))
     return [texts[c] for c in codes]
 
 
@@ -129,13 +129,26 @@ def python_values(found: Coded | Numbers) -> list[Value]:
 _NEAR = 16
 
 
-def lookup(dictionary: Dictionary, codes: Sequence[int]) -> list[Text]:
+def distinct(codes: Array) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return the distinct codes (none negative), rising, and for each code its place among them."""
+    size = int(codes.max()) + 1 if len(codes) else 0
+    if size > len(codes) << 6:
+        found, places = np.unique(codes, return_inverse=True)
+        return found.astype(np.int64), places
+    table = np.zeros(size, np.int64)  # without sorting
+    table[codes] = 1
+    found = np.flatnonzero(table)
+    table[found] = np.arange(len(found))
+    return found, table[codes]
+
+
+def lookup(dictionary: Dictionary, codes: Sequence[int] | Array) -> list[Text]:
     """Return the values of distinct codes in rising order; None for code 0. Runs of codes cost one call each."""
     if dictionary.pick is not None:
-        out = [*dictionary.pick(np.array(codes, np.int64))]
+        out = [*dictionary.pick(np.asarray(codes, np.int64))]
     else:
-        out = _in_runs(dictionary.values, codes)
-    if codes and codes[0] == 0:
+        out = _in_runs(dictionary.values, codes.tolist() if isinstance(codes, np.ndarray) else codes)
+    if len(codes) and codes[0] == 0:
         out[0] = None
     return out
 
@@ -262,8 +275,8 @@ def _lists_of(segment: Segment, column: str) -> Callable[[int, int], Sequence[Te
         first = int(offsets[start])
         part = codes[first : int(offsets[stop])]
         items = part.tolist()
-        distinct = sorted(set(items))
-        texts = dict(zip(distinct, _in_runs(strings.values, distinct), strict=True))
+        rising = sorted(set(items))
+        texts = dict(zip(rising, _in_runs(strings.values, rising), strict=True))
         items = [texts[c] for c in items]
         ends = (offsets[start : stop + 1] - first).tolist()
         return [tuple(items[a:b]) or None for a, b in pairwise(ends)]
@@ -278,8 +291,8 @@ def _picked_lists(lists: Lists, codes: Array) -> Sequence[Text]:
     ends = np.cumsum(offsets[codes + 1] - starts)
     begins = np.concatenate([[0], ends[:-1]])
     places = np.arange(ends[-1] if len(ends) else 0) + np.repeat(starts - begins, ends - begins)
-    distinct, inverse = np.unique(items[places], return_inverse=True)
-    texts = cast("list[bytes]", _in_runs(lists.elements.values, distinct.tolist()))
+    elements, inverse = distinct(items[places])
+    texts = cast("list[bytes]", _in_runs(lists.elements.values, elements.tolist()))
     found = [texts[place] for place in inverse.tolist()]
     parts = (found[a:b] for a, b in zip(begins.tolist(), ends.tolist(), strict=True))
     return [(b" ".join(part) if lists.joined else tuple(part)) if part else None for part in parts]
@@ -329,7 +342,7 @@ def _derive(function: str, base: Coded | Numbers) -> Coded | Numbers:
         return [scalar(v) if isinstance(v, bytes) else None for v in inner.values(start, stop)]
 
     def picked(codes: Array) -> Sequence[Text]:
-        values = lookup(inner, codes.tolist())
+        values = lookup(inner, codes)
         if bulk is not None:
             return bulk(cast("Sequence[bytes | None]", values))
         return [scalar(v) if isinstance(v, bytes) else None for v in values]
