@@ -46,13 +46,14 @@ class KeyedHits:
 NO_HITS = KeyedHits(*(no_ints() for _ in range(5)))
 
 
-def keyed(block: Hits, numbering: Numbering, handles: Ints) -> KeyedHits:
+def keyed(block: Hits, numbering: Numbering, handles: Ints, among: Ints | None = None) -> KeyedHits:
     """Return the hits of a block by the numbers of their keys, those of keys in the shards owned.
 
     Args:
         handles: to the captures of its rows.
+        among: if not None, hits of these keys alone.
     """
-    row, key = numbering.of(block.keys)
+    row, key = numbering.of(block.keys, among)
     ids, times, boots = (c[row].astype(np.int64) for c in (block.event_id, block.event_time, block.ts_boot_ns))
     return KeyedHits(key, ids, times, boots, handles[row])
 

@@ -18,6 +18,10 @@ Mask = npt.NDArray[np.bool_]
 SPARE_KEYS = 65_536
 
 
+#: In place of a number: none that is known.
+UNKNOWN = -1
+
+
 def no_ints(*shape: int) -> Ints:
     """Return an array of the given shape, of which one side is 0."""
     return np.zeros(shape or (0,), np.int64)

@@ -143,6 +143,11 @@ class Windows:
         return len(self._open.deadline)
 
     @property
+    def keys(self) -> Ints:
+        """The keys of all, as often as they have one."""
+        return self._open.found.key
+
+    @property
     def found(self) -> Partials:
         """The sequences."""
         return self._open.found

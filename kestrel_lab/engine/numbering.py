@@ -12,19 +12,20 @@ from itertools import chain
 
 import numpy as np
 
-from kestrel_lab.engine.keyring import SPARE_KEYS, Ints, KeyRing, Mask
-from kestrel_lab.engine.keys import By, JoinKeys, encode_all
+from kestrel_lab.engine.codenumbers import NULL, CodeNumbers
+from kestrel_lab.engine.keyring import SPARE_KEYS, UNKNOWN, Ints, KeyRing, Mask
+from kestrel_lab.engine.keys import By, JoinKeys, decode
 from kestrel_lab.engine.pairs import Pairs
-from kestrel_lab.schema.access import Coded, Numbers, distinct, lookup, resolve
-from kestrel_lab.schema.epoch import Epoch, Segment, SourceInfo
-from kestrel_lab.schema.types import EqlType
+from kestrel_lab.schema.access import resolve
+from kestrel_lab.schema.epoch import Epoch, SourceInfo
+from kestrel_lab.schema.values import Value
 
-#: In place of a number: not looked up yet; null.
-UNKNOWN, NULL = -1, -2
+#: As many keys that are asked about are few enough to look for the codes of their values.
+_FEW = 64
 
 
 class Numbering:
-    """A ring of keys, and what is known of the numbers of codes.
+    """A ring of keys, and what is known of the numbers of codes, pairs and rows.
 
     Attributes:
         ring: the keys.
@@ -33,23 +34,23 @@ class Numbering:
     def __init__(self, shards: frozenset[int], spare: int = SPARE_KEYS) -> None:
         """Take the shards owned, and how many keys may lie about without use."""
         self.ring = KeyRing(shards, spare)
-        self._segment: Segment | None = None
-        self._codes: dict[tuple[str, bool], Ints] = {}  # by dictionary, and whether it is of addresses
-        self._pairs = Pairs(self.ring)
+        self._codes, self._pairs = CodeNumbers(self.ring), Pairs(self.ring)
         self._epoch: Epoch | None = None
         self._rows: dict[tuple[str, By], Ints] = {}
 
-    def of(self, keys: JoinKeys) -> tuple[Ints, Ints]:
-        """Return (row, number of its key) for each key in the shards owned that a row has, rows rising."""
+    def of(self, keys: JoinKeys, among: Ints | None = None) -> tuple[Ints, Ints]:
+        """Return (row, number of its key) for each key in the shards owned that a row has, rows rising.
+
+        Args:
+            among: if not None, only rows with these keys.
+        """
         origin = keys.origin
         if origin is None or any(name is not None and origin[0].schema.fields[name].many for name, _ in origin[3]):
-            row, key = self._of_sets(*keys.found())
+            row, key = self._of_sets(*keys.found(), among is not None)
         else:
-            key = self._of_rows(*origin)
-            row = np.flatnonzero(key >= 0)
-            key = key[row]
-        owned = self.ring.owned(key)
-        return (row, key) if owned is None else (row[owned], key[owned])
+            row, key = self._of_rows(*origin, among)
+        which = self.ring.owned(key) if among is None else self.ring.members(key, among)
+        return (row, key) if which is None else (row[which], key[which])
 
     def let_go(self) -> None:
         """Forget the epoch, but not its segment."""
@@ -59,95 +60,86 @@ class Numbering:
     def leave(self) -> None:
         """Forget the segment: dictionary codes never leave it."""
         self.let_go()
-        self._segment = None
-        self._codes.clear()
+        self._codes.leave()
 
     def keep(self, wanted: Mask) -> None:
         """Drop the keys whose numbers are not wanted."""
         self.ring.keep(wanted)
+        self._codes.forget(~wanted)
         self._pairs.clear()
         self._rows.clear()
-        for numbers in self._codes.values():
-            places = np.flatnonzero(numbers >= 0)
-            numbers[places[~wanted[numbers[places]]]] = UNKNOWN
 
     def clear(self) -> None:
         """Drop all keys."""
         self.keep(np.zeros(len(self.ring), np.bool_))
 
-    def _of_sets(self, sets: Sequence[tuple[bytes, ...]], index: Ints) -> tuple[Ints, Ints]:
-        """Return (row, number) of rows that may have several keys."""
-        flat = self.ring.intern(list(chain.from_iterable(sets)))
+    def _of_sets(self, sets: Sequence[tuple[bytes, ...]], index: Ints, known: bool) -> tuple[Ints, Ints]:
+        """Return (row, number) of rows that may have several keys; if `known`, only of keys that have a number."""
+        keys = list(chain.from_iterable(sets))
+        flat = self.ring.find(keys) if known else self.ring.intern(keys)
         counts = np.fromiter(map(len, sets), np.int64, len(sets))
         each = counts[index]
         row = np.repeat(np.arange(len(each)), each)
         within = np.arange(len(row)) - np.repeat(np.cumsum(each) - each, each)
-        return row, flat[(np.cumsum(counts) - counts)[index][row] + within]
+        key = flat[(np.cumsum(counts) - counts)[index][row] + within]
+        return row[key >= 0], key[key >= 0]
 
-    def _of_rows(self, info: SourceInfo, epoch: Epoch, table: str, by: By, rows: Ints) -> Ints:
-        """Return the number of the key of each row; NULL where a null cannot join."""
+    def _of_rows(
+        self, info: SourceInfo, epoch: Epoch, table: str, by: By, rows: Ints, among: Ints | None
+    ) -> tuple[Ints, Ints]:
+        """Return (row, number) of rows that have one key or none."""
         if epoch is not self._epoch:
             self.let_go()
             self._epoch = epoch
-        known = self._rows.get((table, by))
+        asked = among.tolist() if among is not None and len(among) <= _FEW else None
+        key = _Table(self, info, epoch, table, asked).of(by, rows)
+        row = np.flatnonzero(key >= 0)
+        return row, key[row]
+
+
+class _Table:
+    """Numbers of the rows of one table of the epoch, for one question."""
+
+    def __init__(
+        self, numbering: Numbering, info: SourceInfo, epoch: Epoch, table: str, asked: Sequence[int] | None
+    ) -> None:
+        self._of, self._info, self._epoch, self._table, self._asked = numbering, info, epoch, table, asked
+
+    def of(self, by: By, rows: Ints, at: int = 0) -> Ints:
+        """Return the number of each row's key, NULL where a null cannot join, or UNKNOWN if it is none asked about.
+
+        Args:
+            at: which part of the keys asked about the first field is.
+        """
+        known = self._of._rows.get((self._table, by))
         if known is None:
-            known = self._rows[table, by] = np.full(len(epoch.tables[table]), UNKNOWN)
+            size = len(self._epoch.tables[self._table])
+            known = self._of._rows[self._table, by] = np.full(size, UNKNOWN)
         out = known[rows]
         new = rows[out == UNKNOWN]
         if len(new):
-            known[new] = self._made(info, epoch, table, by, new)
+            known[new] = self._made(by, new, at)
             out = known[rows]
         return out
 
-    def _made(self, info: SourceInfo, epoch: Epoch, table: str, by: By, rows: Ints) -> Ints:
+    def _made(self, by: By, rows: Ints, at: int) -> Ints:
         if len(by) > 1:
-            begins, ends = (self._of_rows(info, epoch, table, part, rows) for part in (by[:-1], by[-1:]))
-            return self._pairs.of(begins, ends)
+            return self._of._pairs.of(self.of(by[:-1], rows, at), self.of(by[-1:], rows, at + len(by) - 1))
+        ring = self._of.ring
         if not by:
-            return np.full(len(rows), self.ring.intern([b""])[0])
+            return np.full(len(rows), ring.intern([b""])[0])
         field, optional = by[0]
-        out = np.full(len(rows), NULL) if field is None else self._of_field(info, epoch, table, field, rows)
+        out = np.full(len(rows), NULL) if field is None else self._of_field(field, rows, at)
         if optional:
-            out[out == NULL] = self.ring.intern([b"n"])[0]
+            out[out == NULL] = ring.intern([b"n"])[0]
         return out
 
-    def _of_field(self, info: SourceInfo, epoch: Epoch, table: str, field: str, rows: Ints) -> Ints:
-        found, kind = resolve(info, epoch, table, field, rows), info.schema.fields[field].type
-        if isinstance(found, Coded):
-            return self._of_codes(epoch.segment, found, kind)
-        return self._of_numbers(found, kind)
+    def _of_field(self, field: str, rows: Ints, at: int) -> Ints:
+        ring, asked = self._of.ring, self._asked
 
-    def _of_codes(self, segment: Segment, found: Coded, kind: EqlType) -> Ints:
-        if segment is not self._segment:
-            self._codes.clear()
-            self._segment = segment
-        place = found.dictionary.key, kind is EqlType.IP
-        known = self._codes.get(place, np.zeros(0, np.int64))
-        size = int(found.codes.max()) + 1
-        if size > len(known):
-            more = max(found.dictionary.size(), size) - len(known)
-            known = self._codes[place] = np.concatenate([known, np.full(more, UNKNOWN)])
-        out = known[found.codes]
-        unknown = found.codes[out == UNKNOWN]
-        if len(unknown):
-            new, _ = distinct(unknown)
-            same, first = np.arange(len(new)), new
-            if found.dictionary.alike is not None:  # many codes may stand for one text
-                first, same = distinct(found.dictionary.alike(new))
-            known[new] = self._interned(encode_all(lookup(found.dictionary, first), kind))[same]
-            out = known[found.codes]
-        return out
+        def values() -> list[Value]:
+            return [decode(ring.key(number))[at] for number in asked or ()]
 
-    def _of_numbers(self, found: Numbers, kind: EqlType) -> Ints:
-        values, inverse = np.unique(found.values, return_inverse=True)
-        out = self._interned(encode_all(values.tolist(), kind))[inverse]
-        return out if found.valid is None else np.where(found.valid, out, NULL)
-
-    def _interned(self, keys: Sequence[bytes | None]) -> Ints:
-        """Return the number of each key, NULL for None."""
-        if None not in keys:
-            return self.ring.intern([key for key in keys if key is not None])
-        out = np.full(len(keys), NULL)
-        present = [place for place, key in enumerate(keys) if key is not None]
-        out[present] = self.ring.intern([key for key in keys if key is not None])
-        return out
+        found = resolve(self._info, self._epoch, self._table, field, rows)
+        kind = self._info.schema.fields[field].type
+        return self._of._codes.of(self._epoch.segment, found, kind, None if asked is None else values)

@@ -6,13 +6,12 @@ from itertools import repeat
 
 import numpy as np
 
-from kestrel_lab.engine.keyring import Ints, KeyRing
+from kestrel_lab.engine.keyring import UNKNOWN, Ints, KeyRing
 
 _BITS = 32
 _MASK = (1 << _BITS) - 1
 _MANY = 1_024  # rows that are worth a table
 _TABLES = 16  # of as many entries as there are keys
-_UNKNOWN, _NULL = -1, -2
 
 
 class Pairs:
@@ -33,8 +32,8 @@ class Pairs:
         self._tables.clear()
 
     def of(self, begins: Ints, ends: Ints) -> Ints:
-        """Return the number of each row's key; negative where either is, which stands for null."""
-        out = np.full(len(begins), _NULL)
+        """Return the number of each row's key; where either is negative, the lesser."""
+        out: Ints = np.minimum(begins, ends)
         rows = np.flatnonzero((begins >= 0) & (ends >= 0))
         if len(rows) < len(begins):
             begins, ends = begins[rows], ends[rows]
@@ -57,10 +56,10 @@ class Pairs:
             if table is None and len(self._tables) == _TABLES:
                 self._tables.clear()
             old = () if table is None else table
-            table = self._tables[place] = np.full(len(self._ring) + len(self._ring) // 4, _UNKNOWN)
+            table = self._tables[place] = np.full(len(self._ring) + len(self._ring) // 4, UNKNOWN)
             table[: len(old)] = old
         out = table[others]
-        new = others[out == _UNKNOWN]
+        new = others[out == UNKNOWN]
         if len(new):
             new = new[self._ring.last(new)]
             same, found = [int(one)] * len(new), new.tolist()
@@ -69,7 +68,7 @@ class Pairs:
         return out
 
     def _of_pairs(self, pairs: Ints) -> Ints:
-        out = np.fromiter(map(self._known.get, pairs.tolist(), repeat(_UNKNOWN)), np.int64, len(pairs))
+        out = np.fromiter(map(self._known.get, pairs.tolist(), repeat(UNKNOWN)), np.int64, len(pairs))
         new = np.flatnonzero(out < 0)
         if len(new):
             wanted = pairs[new]

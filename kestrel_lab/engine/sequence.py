@@ -49,7 +49,7 @@ class SequenceMachine:
         Whoever gives it the numbers calls `forget_keys` now and then.
         """
         self.shape, self.limits = shape_of(program), limits
-        self._stages = self.shape.stages
+        self._stages, self._follows = self.shape.stages, self.shape.follows
         self.span = limits.ttl_ns if program.maxspan_ns is None else program.maxspan_ns
         self.numbering, self.keys = numbering, numbering.ring
         self.observer: Observer | None = None
@@ -79,7 +79,7 @@ class SequenceMachine:
 
     def pending_keys(self) -> list[Ints]:
         """Return the numbers of the keys of what is pending, by the place of the last event matched."""
-        return [*(slots.keys for slots in self.slots), self.windows.found.key]
+        return [*(slots.keys for slots in self.slots), self.windows.keys]
 
     def useful(self, blocks: Sequence[Hits]) -> Sequence[Hits]:
         """Return those blocks of a scan that can change anything: others' events find nothing to go on from."""
@@ -140,12 +140,30 @@ class SequenceMachine:
         return wanted | set(shape.trail) if fresh or len(self.windows) else wanted
 
     def _keyed(self, blocks: Sequence[Hits], handles: Sequence[Ints]) -> dict[int, KeyedHits]:
-        """Return the hits of each stage by key."""
-        parts: dict[int, list[KeyedHits]] = {number: [] for number in self._stages}
+        """Return the hits of each stage by key, without those whose keys have not come as far."""
+        given: dict[int, list[tuple[Hits, Ints]]] = {}
         for block, own in zip(blocks, handles, strict=True):
-            if block.stage in parts:
-                parts[block.stage].append(keyed(block, self.numbering, own))
-        return {number: together(found) for number, found in parts.items()}
+            given.setdefault(block.stage, []).append((block, own))
+        out: dict[int, KeyedHits] = {}
+        for number in self._stages:  # events first, in their order
+            found = given.get(number, ())
+            among = self._reached(number, out) if found else None
+            nothing = among is not None and not len(among)
+            out[number] = NO_HITS if nothing else together(keyed(b, self.numbering, h, among) for b, h in found)
+        return out
+
+    def _reached(self, number: int, hits: Mapping[int, KeyedHits]) -> Ints | None:
+        """Return the distinct keys that are as far as a stage follows, or may come there in this scan; None for any."""
+        places = self._follows.get(number)
+        if places is None or self.observer:
+            return None
+        pending: list[Slots | Windows] = [*self.slots, self.windows]
+        if len(places) == 1:
+            begins, found = places[0], [pending[places[0]].keys]
+        else:  # whatever comes as far in this scan begins, or is pending, before that
+            begins, found = 0, [slots.keys for slots in pending[: places[-1] + 1]]
+        keys = np.concatenate([*found, hits[self.shape.events[begins]].key])
+        return keys[self.keys.last(keys)]
 
     def _step(self, hits: Mapping[int, KeyedHits], scan: Scan) -> list[Whole]:
         """Take hits that no eviction comes between."""

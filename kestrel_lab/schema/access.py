@@ -6,6 +6,7 @@ the dictionary within its segment: equal keys mean the same values under the sam
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -14,7 +15,7 @@ from typing import TypeVar, cast
 import numpy as np
 import numpy.typing as npt
 
-from kestrel_lab.schema.derive import IN_BULK, OF_LIST, SCALAR, cut
+from kestrel_lab.schema.derive import IN_BULK, OF_LIST, SCALAR, cut, unhex
 from kestrel_lab.schema.epoch import Array, Epoch, Segment, SourceInfo
 from kestrel_lab.schema.fields import ENTITY_COLUMNS
 from kestrel_lab.schema.schema import Schema
@@ -34,6 +35,7 @@ class Dictionary:
     Where many codes may stand for one value, `alike` maps codes to codes of equal values among them (each to the first
     such); elsewhere it is None. Where the values are made of lists of codes, `lists` says of which.
     Where values cost less when only those wanted are made, `pick` gives those of rising codes, whatever code 0 is.
+    Where codes can be told from each other without making their values, `maybe` says which may stand for one of some.
     """
 
     key: str
@@ -42,6 +44,7 @@ class Dictionary:
     alike: Callable[[Array], Array] | None = None
     lists: Lists | None = None
     pick: Callable[[Array], Sequence[Text]] | None = None
+    maybe: Callable[[Array, Sequence[Value]], npt.NDArray[np.bool_]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,9 +240,22 @@ def _entity_field(
     if physical is Physical.CODES:
         return Coded(refs, _list_dictionary(epoch.segment, source.column))
     if physical is Physical.BIN16:
-        values, pick = _bytes_of(epoch.segment, source.column), _picked_bytes(epoch.segment, source.column)
-        return Coded(refs, Dictionary(key, lambda: len(entities), values, pick=pick))
+        return Coded(refs, _bytes_dictionary(epoch.segment, source.column))
     return Numbers(entities.column(source.column)[refs].astype(_NUMPY[entry.type]), refs != 0)
+
+
+def _bytes_dictionary(segment: Segment, column: str) -> Dictionary:
+    entities, values = segment.entities, _bytes_of(segment, column)
+
+    def pick(codes: Array) -> Sequence[Text]:
+        part = entities.column(column)[codes]
+        return cut(part.tobytes(), part.dtype.itemsize)
+
+    def maybe(codes: Array, wanted: Sequence[Value]) -> npt.NDArray[np.bool_]:
+        heads = np.frombuffer(entities.column(column)[codes].tobytes(), "u8")[::2]
+        return np.isin(heads, [int.from_bytes(v[:8], sys.byteorder) for v in wanted if isinstance(v, bytes)])
+
+    return Dictionary(f"entity:{column}", lambda: len(entities), values, pick=pick, maybe=maybe)
 
 
 def _list_dictionary(segment: Segment, column: str) -> Dictionary:
@@ -298,14 +314,6 @@ def _picked_lists(lists: Lists, codes: Array) -> Sequence[Text]:
     return [(b" ".join(part) if lists.joined else tuple(part)) if part else None for part in parts]
 
 
-def _picked_bytes(segment: Segment, column: str) -> Callable[[Array], Sequence[Text]]:
-    def pick(codes: Array) -> Sequence[Text]:
-        part = segment.entities.column(column)[codes]
-        return cut(part.tobytes(), part.dtype.itemsize)
-
-    return pick
-
-
 def _bytes_of(segment: Segment, column: str) -> Callable[[int, int], Sequence[Text]]:
     def values(start: int, stop: int) -> Sequence[Text]:
         part = segment.entities.column(column)[start:stop]
@@ -347,7 +355,16 @@ def _derive(function: str, base: Coded | Numbers) -> Coded | Numbers:
             return bulk(cast("Sequence[bytes | None]", values))
         return [scalar(v) if isinstance(v, bytes) else None for v in values]
 
-    return Coded(base.codes, Dictionary(f"{inner.key}|{function}", inner.size, mapped, inner.alike, pick=picked))
+    maybe = None
+    if function == "hex" and inner.maybe is not None:
+        of_bytes = inner.maybe
+
+        def maybe(codes: Array, wanted: Sequence[Value]) -> npt.NDArray[np.bool_]:
+            return of_bytes(codes, [unhex(v) for v in wanted if isinstance(v, bytes)])
+
+    return Coded(
+        base.codes, Dictionary(f"{inner.key}|{function}", inner.size, mapped, inner.alike, pick=picked, maybe=maybe)
+    )
 
 
 def _counts(base: Coded) -> Numbers:

@@ -48,6 +48,15 @@ def hex_texts(values: Sequence[bytes | None]) -> list[bytes | None]:
     return [None if v is None else next(found) for v in values]
 
 
+def unhex(text: bytes) -> bytes | None:
+    """Return what `hex_text` makes into this, None for nothing."""
+    try:
+        value = bytes.fromhex(text.decode("ascii"))
+    except ValueError:
+        return None
+    return value if hex_text(value) == text else None
+
+
 def join(items: Sequence[bytes]) -> bytes:
     """Return the items joined by one space."""
     return b" ".join(items)
