@@ -16,6 +16,9 @@ from kestrel_lab.schema.values import Value
 #: In place of a number: null.
 NULL = -2
 
+#: More codes than this are worth being told from those of the values asked about.
+_MANY = 256
+
 #: Gives the values that keys asked about have in a field.
 Asked = Callable[[], Sequence[Value]]
 
@@ -63,7 +66,7 @@ class CodeNumbers:
             known = self._known[place] = np.concatenate([known, np.full(more, UNKNOWN)])
         out = known[codes]
         new, _ = distinct(codes[out == UNKNOWN])
-        if len(new) and asked is not None and dictionary.maybe is not None:
+        if len(new) > _MANY and asked is not None and dictionary.maybe is not None:
             new = new[(new == 0) | dictionary.maybe(new, asked())]
         if len(new):
             same, first = np.arange(len(new)), new

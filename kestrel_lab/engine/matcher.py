@@ -72,7 +72,7 @@ class Matcher:
                 ran.append(machine)
         self._evidence.keep(np.concatenate([no_ints(), *(machine.handles() for machine in ran)]))
         if self._evidence.crowded:
-            self._evidence.sweep(np.concatenate([machine.handles() for machine in self._machines.values()]))
+            self._evidence.sweep(np.concatenate([no_ints(), *(m.handles() for m in self._machines.values() if m.held)]))
         self._leave(scan)
         return sorted(alerts, key=lambda alert: alert.sort_key)
 

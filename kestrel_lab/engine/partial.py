@@ -164,12 +164,14 @@ class Slots:
         if not len(partials):
             return
         self._make_room(len(partials))
-        order = np.argsort(partials.last, kind="stable")
-        rows = slice(self._top, self._top + len(order))
+        last = partials.last
+        if (last[1:] < last[:-1]).any():
+            partials = partials.pick(np.argsort(last, kind="stable"))
+        rows = slice(self._top, self._top + len(partials))
         for column, values in zip(self._rows.columns(), partials.columns(), strict=True):
-            column[rows] = values[order]
-        self._top += len(order)
-        self._count += len(order)
+            column[rows] = values
+        self._top += len(partials)
+        self._count += len(partials)
 
     def note_gap(self, rows: Ints, times: Ints) -> None:
         """Note that an event that must not follow did so at these event times, unless one did before."""

@@ -13,7 +13,6 @@ import numpy as np
 
 from kestrel_lab.engine.keyed import KeyedHits
 from kestrel_lab.engine.keyring import Ints, KeyRing
-from kestrel_lab.engine.keys import SHARDS
 from kestrel_lab.engine.missing import per_shard
 
 if TYPE_CHECKING:
@@ -35,9 +34,8 @@ def may_exceed(machine: SequenceMachine, hits: Mapping[int, KeyedHits]) -> bool:
         return True
     if machine.held + len(first) + opens <= limits.pending:
         return False
-    keys, counts = np.unique(first, return_counts=True)
-    counts = np.minimum(counts, max(len(machine.slots), 1))  # of one key no more are pending than there are stages
-    more = np.bincount(machine.keys.shard[keys], counts, minlength=SHARDS)
+    keys = first[machine.keys.last(first)]  # of one key no more are pending than there are stages
+    more = per_shard(machine.keys.shard[keys]) * max(len(machine.slots), 1)
     return bool((_held(machine) + opens + more > limits.pending).any())
 
 

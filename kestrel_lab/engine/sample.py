@@ -57,6 +57,11 @@ class SampleMachine:
         self.gathered: dict[bytes, Gathered] = {}
         self.evicted: Ints = np.zeros(SHARDS, np.int64)
 
+    @property
+    def held(self) -> int:
+        """How many keys something is kept under."""
+        return len(self.gathered)
+
     def handles(self) -> Ints:
         """Return the handles to all captures that are still wanted."""
         events = (e for g in self.gathered.values() for e in chain.from_iterable(g.items))

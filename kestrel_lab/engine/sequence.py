@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kestrel_lab.engine.keyed import NO_HITS, KeyedHits, keyed, together
-from kestrel_lab.engine.keyring import Ints
+from kestrel_lab.engine.keyring import Ints, no_ints
 from kestrel_lab.engine.keys import SHARDS
 from kestrel_lab.engine.limits import Limits
 from kestrel_lab.engine.missing import Lookback, Seen, Windows
@@ -69,8 +69,8 @@ class SequenceMachine:
 
     def handles(self) -> Ints:
         """Return the handles to all captures that are still wanted."""
-        found = [slots.rows.handles[slots.where()] for slots in self.slots] + [self.windows.found.handles]
-        return np.concatenate([part.reshape(-1) for part in found])
+        found = [slots.rows.handles[slots.where()] for slots in self.slots if len(slots)]
+        return np.concatenate([no_ints(), *(part.reshape(-1) for part in (*found, self.windows.found.handles))])
 
     @property
     def places(self) -> tuple[int | None, ...]:
@@ -209,7 +209,7 @@ class SequenceMachine:
             if not self.observer:  # events that nothing is pending for change nothing
                 reads, untils = (hits.pick(ring.members(hits.key, before.key)) for hits in (reads, untils))
             taken, by, left = paired(before, reads, untils, ring, self.observer, place)
-            slots.put(before.pick(left))
+            slots.put(before if len(left) == len(before) else before.pick(left))
         if len(before) and len(taken):
             found, hits = before.pick(taken), reads.pick(by)
             in_time = hits.time - found.first <= self.span
