@@ -147,11 +147,13 @@ def distinct(codes: Array) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]
 
 def lookup(dictionary: Dictionary, codes: Sequence[int] | Array) -> list[Text]:
     """Return the values of distinct codes in rising order; None for code 0. Runs of codes cost one call each."""
+    if not len(codes):
+        return []
     if dictionary.pick is not None:
         out = [*dictionary.pick(np.asarray(codes, np.int64))]
     else:
         out = _in_runs(dictionary.values, codes.tolist() if isinstance(codes, np.ndarray) else codes)
-    if len(codes) and codes[0] == 0:
+    if codes[0] == 0:
         out[0] = None
     return out
 
@@ -306,7 +308,7 @@ def _picked_lists(lists: Lists, codes: Array) -> Sequence[Text]:
     starts = offsets[codes]
     ends = np.cumsum(offsets[codes + 1] - starts)
     begins = np.concatenate([[0], ends[:-1]])
-    places = np.arange(ends[-1] if len(ends) else 0) + np.repeat(starts - begins, ends - begins)
+    places = np.arange(ends[-1]) + np.repeat(starts - begins, ends - begins)
     elements, inverse = distinct(items[places])
     texts = cast("list[bytes]", _in_runs(lists.elements.values, elements.tolist()))
     found = [texts[place] for place in inverse.tolist()]

@@ -10,10 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kestrel_lab.engine import Engine, Limits, codenumbers, numbering, pairs
+from kestrel_lab.engine.codenumbers import NULL
 from kestrel_lab.engine.forget import forget_keys
 from kestrel_lab.engine.keyring import KeyRing
 from kestrel_lab.engine.keys import By, JoinKeys, shard_of
 from kestrel_lab.engine.numbering import Numbering
+from kestrel_lab.engine.pairs import Pairs
 from kestrel_lab.engine.sequence import SequenceMachine
 from kestrel_lab.schema.epoch import Epoch
 from tests.engine.machines import ALL, program_of
@@ -137,3 +139,19 @@ def test_neither_forgetting_nor_remembering_changes_an_answer(seed: int, monkeyp
     monkeypatch.setattr(KeyRing, "crowded", property(lambda _: True))
     assert outcome() == expected
     assert expected[0]
+
+
+@pytest.mark.parametrize("few", [True, False])
+@pytest.mark.usefixtures("eager")
+def test_a_pair_is_the_key_that_begins_with_one_and_ends_with_the_other() -> None:
+    ring = KeyRing(ALL)
+    made, parts = Pairs(ring), ring.intern([b"n", b"b\x00", b"b\x01"])
+    rng = np.random.default_rng(1)
+    for count in range(1, 60):
+        begins, ends = (rng.choice(parts[: 1 + count % 3] if rng.random() < 0.5 else parts, count) for _ in range(2))
+        begins[rng.random(count) < 0.1] = NULL
+        for a, b, number in zip(begins.tolist(), ends.tolist(), made.of(begins, ends).tolist(), strict=True):
+            assert number == NULL if a < 0 else ring.key(number) == ring.key(a) + ring.key(b)
+        if count % 20 == 0:
+            ring.keep(np.isin(np.arange(len(ring)), parts))
+            made.clear()
