@@ -100,20 +100,20 @@ class Captures:
             out._origin = replace(self._origin, rows=every)
         return out
 
-    def take(self, indexes: Sequence[int]) -> list[Capture]:
+    def take(self, indexes: Sequence[int] | Array) -> list[Capture]:
         """Return the captures of some of the rows, by their place in the block."""
         if not self._fields:
             return [{} for _ in indexes]
         columns = [_values(column) for column in self._part(indexes)]
         return [dict(zip(self._fields, row, strict=True)) for row in zip(*columns, strict=True)]
 
-    def keep(self, indexes: Sequence[int]) -> None:
+    def keep(self, indexes: Sequence[int] | Array) -> None:
         """Keep only some of the rows, which rise, and let go of the epoch. `take` still counts places in the block."""
         self._columns = self._part(indexes)
         self._places = np.array(indexes, np.int64)
         self._origin = None
 
-    def _part(self, indexes: Sequence[int]) -> list[_Column]:
+    def _part(self, indexes: Sequence[int] | Array) -> list[_Column]:
         if self._origin is not None:
             info, epoch, table = self._origin.info, self._origin.epoch, self._origin.table
             rows = self._origin.rows[np.array(indexes, np.int64)]
@@ -132,6 +132,29 @@ class Captures:
     def __setstate__(self, state: tuple[tuple[str, ...], list[_Column], Array | None]) -> None:
         self._origin, self._made = None, {}
         self._fields, self._columns, self._places = state
+
+
+class SharedCaptures:
+    """Captures of some rows of a block that others have a part in, too."""
+
+    def __init__(self, whole: Captures, rows: Array) -> None:
+        """Take the block, and where its places are counted as the rows of these."""
+        self._whole, self.rows = whole, rows
+
+    @property
+    def source(self) -> tuple[int, str, tuple[str, ...]] | None:
+        """What those that share a block have in common, while it is there."""
+        return id(self._whole), "", ()
+
+    def copy(self) -> Captures:
+        """Return the block, apart."""
+        return self._whole.copy()
+
+    whole = copy
+
+    def take(self, indexes: Sequence[int]) -> list[Capture]:
+        """Return the captures of some of the rows, by their place among these."""
+        return self._whole.take(self.rows[np.array(indexes, np.int64)])
 
 
 def settle(blocks: Iterable[Captures]) -> None:

@@ -11,7 +11,7 @@ from typing import Protocol
 
 import numpy as np
 
-from kestrel_lab.engine.captures import Capture, Captures, settle
+from kestrel_lab.engine.captures import Capture, Captures, SharedCaptures, settle
 from kestrel_lab.engine.keyring import Ints
 
 _BITS = 32
@@ -56,7 +56,7 @@ class EvidenceStore:
         """Whether it is time to `sweep`."""
         return self._total > self._sweep_at
 
-    def add(self, captures: Captures, count: int) -> Ints:
+    def add(self, captures: Captures | SharedCaptures, count: int) -> Ints:
         """Take a block of so many rows in, until `keep`; return the handles of its rows.
 
         Blocks of the same fields of a table share one, so that what several rules keep is looked up once.

@@ -11,12 +11,13 @@ from kestrel_lab.engine.sequence import SequenceMachine
 
 
 def forget_keys(numbering: Numbering, machines: Iterable[SequenceMachine], now: int) -> None:
-    """Take back the numbers of keys that nothing is known of, if it is time.
+    """Forget the scan that was just matched and, if it is time, the keys that nothing is known of.
 
     Args:
         machines: all that keep numbers between scans; what event time has passed for them is freed.
         now: event time, ns.
     """
+    numbering.let_go()
     if not numbering.ring.crowded:
         return
     wanted = np.zeros(len(numbering.ring), np.bool_)

@@ -106,6 +106,13 @@ class JoinKeys:
         self.origin: Origin | None = (info, epoch, table, by, rows)
         self._found: tuple[list[Keys], Array] = [], rows
 
+    @classmethod
+    def found_already(cls, sets: list[Keys], index: Array) -> JoinKeys:
+        """Return the keys that `found` gives like this; blocks may share the sets."""
+        out = cls.__new__(cls)
+        out.origin, out._found = None, (sets, index)
+        return out
+
     def found(self) -> tuple[list[Keys], Array]:
         """Return the distinct sets of keys, and each row's index into them."""
         if self.origin is not None:

@@ -162,7 +162,6 @@ class Matcher:
     def _leave(self, scan: Scan) -> None:
         self._event_time_ns = max(self._event_time_ns, scan.event_time_ns)
         self._last_event_id = scan.last_event_id
-        self._numbering.let_go()
         forget_keys(self._numbering, self._sequences.values(), scan.event_time_ns)
         if self._blind:
             self._blind.forget(self._event_time_ns)

@@ -37,6 +37,7 @@ class Numbering:
         self._codes, self._pairs = CodeNumbers(self.ring), Pairs(self.ring)
         self._epoch: Epoch | None = None
         self._rows: dict[tuple[str, By], Ints] = {}
+        self._sets: dict[int, tuple[Sequence[tuple[bytes, ...]], Ints, Ints]] = {}  # by identity, as long as held
 
     def of(self, keys: JoinKeys, among: Ints | None = None) -> tuple[Ints, Ints]:
         """Return (row, number of its key) for each key in the shards owned that a row has, rows rising.
@@ -46,7 +47,7 @@ class Numbering:
         """
         origin = keys.origin
         if origin is None or any(name is not None and origin[0].schema.fields[name].many for name, _ in origin[3]):
-            row, key = self._of_sets(*keys.found(), among is not None)
+            row, key = self._of_sets(*keys.found())
         else:
             row, key = self._of_rows(*origin, among)
         which = self.ring.owned(key) if among is None else self.ring.members(key, among)
@@ -56,6 +57,7 @@ class Numbering:
         """Forget the epoch, but not its segment."""
         self._epoch = None
         self._rows.clear()
+        self._sets.clear()
 
     def leave(self) -> None:
         """Forget the segment: dictionary codes never leave it."""
@@ -68,21 +70,25 @@ class Numbering:
         self._codes.forget(~wanted)
         self._pairs.clear()
         self._rows.clear()
+        self._sets.clear()
 
     def clear(self) -> None:
         """Drop all keys."""
         self.keep(np.zeros(len(self.ring), np.bool_))
 
-    def _of_sets(self, sets: Sequence[tuple[bytes, ...]], index: Ints, known: bool) -> tuple[Ints, Ints]:
-        """Return (row, number) of rows that may have several keys; if `known`, only of keys that have a number."""
-        keys = list(chain.from_iterable(sets))
-        flat = self.ring.find(keys) if known else self.ring.intern(keys)
-        counts = np.fromiter(map(len, sets), np.int64, len(sets))
+    def _of_sets(self, sets: Sequence[tuple[bytes, ...]], index: Ints) -> tuple[Ints, Ints]:
+        """Return (row, number) of rows that may have several keys. Blocks that travelled together share their sets."""
+        known = self._sets.get(id(sets))
+        if known is None:
+            flat = self.ring.intern(list(chain.from_iterable(sets)))
+            known = self._sets[id(sets)] = sets, flat, np.fromiter(map(len, sets), np.int64, len(sets))
+        _, flat, counts = known
+        if (counts == 1).all():
+            return np.arange(len(index)), flat[index]
         each = counts[index]
         row = np.repeat(np.arange(len(each)), each)
         within = np.arange(len(row)) - np.repeat(np.cumsum(each) - each, each)
-        key = flat[(np.cumsum(counts) - counts)[index][row] + within]
-        return row[key >= 0], key[key >= 0]
+        return row, flat[(np.cumsum(counts) - counts)[index][row] + within]
 
     def _of_rows(
         self, info: SourceInfo, epoch: Epoch, table: str, by: By, rows: Ints, among: Ints | None
