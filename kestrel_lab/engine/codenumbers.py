@@ -65,9 +65,10 @@ class CodeNumbers:
             more = max(dictionary.size(), size) - len(known)
             known = self._known[place] = np.concatenate([known, np.full(more, UNKNOWN)])
         out = known[codes]
-        new, _ = distinct(codes[out == UNKNOWN])
-        if len(new) > _MANY and asked is not None and dictionary.maybe is not None:
-            new = new[(new == 0) | dictionary.maybe(new, asked())]
+        unknown = codes[out == UNKNOWN]
+        if len(unknown) > _MANY and asked is not None and dictionary.maybe is not None:
+            unknown = unknown[(unknown == 0) | dictionary.maybe(unknown, asked())]
+        new, _ = distinct(unknown)
         if len(new):
             same, first = np.arange(len(new)), new
             if dictionary.alike is not None:  # many codes may stand for one text
