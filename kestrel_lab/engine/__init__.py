@@ -16,6 +16,7 @@ from kestrel_lab.engine.scanner import Scanner
 from kestrel_lab.engine.span import SPAN_ROWS
 from kestrel_lab.engine.state import merge as merge_states
 from kestrel_lab.engine.trace import Step, trace
+from kestrel_lab.engine.travel import ready
 from kestrel_lab.engine.verdict import EventVerdict, Part, StageVerdict, verdict
 
 __all__ = [
@@ -48,6 +49,7 @@ __all__ = [
     "merge_states",
     "pack_from_files",
     "query_pack",
+    "ready",
     "trace",
     "usual_limits",
     "verdict",

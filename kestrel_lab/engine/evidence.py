@@ -11,7 +11,7 @@ from typing import Protocol
 
 import numpy as np
 
-from kestrel_lab.engine.captures import Capture, Captures
+from kestrel_lab.engine.captures import Capture, Captures, SharedCaptures, settle
 from kestrel_lab.engine.keyring import Ints
 
 _BITS = 32
@@ -39,6 +39,8 @@ class EvidenceStore:
     def __init__(self) -> None:
         self._blocks: dict[int, _Block] = {}
         self._unsettled: dict[int, Captures] = {}
+        self._fresh: list[int] = []  # numbers of blocks whose rows are all there
+        self._shared: dict[tuple[int, str, tuple[str, ...]], int] = {}  # those among them that rules have in common
         self._rows: dict[int, int] = {}
         self._total = 0  # rows of all blocks
         self._next = 0
@@ -54,11 +56,18 @@ class EvidenceStore:
         """Whether it is time to `sweep`."""
         return self._total > self._sweep_at
 
-    def add(self, captures: Captures) -> int:
-        """Take a block in; return the handle of its first row, to which places are added."""
-        number = self._number(captures, 0)
-        self._unsettled[number] = captures
-        return number << _BITS
+    def add(self, captures: Captures | SharedCaptures, count: int) -> Ints:
+        """Take a block of so many rows in, until `keep`; return the handles of its rows.
+
+        Blocks of the same fields of a table share one, so that what several rules keep is looked up once.
+        """
+        source = captures.source
+        if source is None:
+            return (self._enter(captures.copy()) << _BITS) + np.arange(count)
+        number = self._shared.get(source)
+        if number is None:
+            number = self._shared[source] = self._enter(captures.whole())
+        return (number << _BITS) + captures.rows
 
     def add_rows(self, rows: Sequence[Capture]) -> int:
         """Take in captures that were looked up; return the handle of the first."""
@@ -72,24 +81,22 @@ class EvidenceStore:
             out.update(zip(((number << _BITS) + place for place in places), rows, strict=True))
         return out
 
-    def keep(self, bases: Sequence[int], handles: Ints) -> None:
-        """Of the blocks that begin at `bases`, all newer than any other, keep the rows among `handles` alone.
-
-        So the epoch is let go of.
-        """
-        if not bases:
+    def keep(self, handles: Ints) -> None:
+        """Of the blocks that came in since the last time keep the rows among `handles` alone: let go of the epoch."""
+        if not self._fresh:
             return
-        wanted = _by_block(handles[handles >= min(bases)])
-        for number in (base >> _BITS for base in bases):
+        wanted = _by_block(handles[handles >= self._fresh[0] << _BITS])
+        for number in self._fresh:
             if number in wanted:
                 self._keep(number, self._unsettled[number], wanted[number])
             else:
                 self._drop(number)
+        self._fresh.clear()
+        self._shared.clear()
 
     def settle(self) -> None:
         """Look everything kept up, and let go of the segment: dictionary codes never leave it."""
-        for captures in self._unsettled.values():
-            captures.settle()
+        settle(self._unsettled.values())
         self._unsettled.clear()
 
     def sweep(self, handles: Ints) -> None:
@@ -101,6 +108,12 @@ class EvidenceStore:
             elif isinstance(block, Captures):
                 self._keep(number, block, used[number])
         self._sweep_at = _SMALL + 2 * self._total
+
+    def _enter(self, captures: Captures) -> int:
+        number = self._number(captures, 0)
+        self._unsettled[number] = captures
+        self._fresh.append(number)
+        return number
 
     def _keep(self, number: int, captures: Captures, places: list[int]) -> None:
         captures.keep(places)

@@ -1,19 +1,25 @@
-"""Small integers for the join keys that a rule remembers, and its hits by them: what the matcher computes with."""
+"""Small integers for join keys: what the machines of all rules of a matcher compute with."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from itertools import chain
+from collections.abc import Sequence
+from itertools import compress, repeat
+from zlib import crc32
 
 import numpy as np
 import numpy.typing as npt
 
-from kestrel_lab.engine.keys import shard_of
-from kestrel_lab.engine.scan import Hits
+from kestrel_lab.engine.keys import SHARDS
 
 Ints = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
+
+#: Keys without use that are not worth a look: what they take is little beside an epoch.
+SPARE_KEYS = 65_536
+
+
+#: In place of a number: none that is known.
+UNKNOWN = -1
 
 
 def no_ints(*shape: int) -> Ints:
@@ -28,13 +34,17 @@ class KeyRing:
         shard: of each number.
     """
 
-    def __init__(self, shards: frozenset[int]) -> None:
-        """Take the shards owned: keys of others get no number."""
-        self._owned = shards
+    def __init__(self, shards: frozenset[int], spare: int = SPARE_KEYS) -> None:
+        """Take the shards owned, and how many keys may lie about without use."""
+        self._owned = np.isin(np.arange(SHARDS), list(shards))
+        self._owns_all = bool(self._owned.all())
+        self._spare, self._crowd = spare, spare
         self._numbers: dict[bytes, int] = {}
         self._keys: list[bytes] = []
         self._free: list[int] = []
-        self.shard: npt.NDArray[np.uint8] = np.zeros(64, np.uint8)
+        self.shard: npt.NDArray[np.uint8] = np.zeros(0, np.uint8)
+        self._marks: Mask = np.zeros(0, np.bool_)  # all false between calls
+        self._places: Ints = no_ints()
 
     def __len__(self) -> int:
         """Return one more than the greatest number ever given."""
@@ -45,105 +55,79 @@ class KeyRing:
         """How many keys have a number."""
         return len(self._numbers)
 
+    @property
+    def crowded(self) -> bool:
+        """Whether it is time to find out which keys are wanted, and to `keep` those."""
+        return len(self._numbers) > self._crowd
+
     def key(self, number: int) -> bytes:
         """Return the canonical key of a number."""
         return self._keys[number]
 
+    def owned(self, numbers: Ints) -> Mask | None:
+        """Return which numbers are of keys in the shards owned; None for all."""
+        return None if self._owns_all else self._owned[self.shard[numbers]]
+
     def find(self, keys: Sequence[bytes]) -> Ints:
         """Return the number of each key, -1 where it has none."""
-        get = self._numbers.get
-        return np.array([get(key, -1) for key in keys], np.int64) if self._numbers else np.full(len(keys), -1)
+        return np.fromiter(map(self._numbers.get, keys, repeat(-1)), np.int64, len(keys))
 
     def intern(self, keys: Sequence[bytes]) -> Ints:
-        """Return the number of each key, a new one where it had none; -1 for keys of other shards."""
-        numbers = self._numbers
-        out = [numbers.get(key, -1) for key in keys]
-        for place, number in enumerate(out):
-            if number < 0:
-                key = keys[place]
-                known = numbers.get(key)
-                out[place] = self._new(key) if known is None else known
-        return np.array(out, np.int64)
+        """Return the number of each key, whatever its shard; a new one where it had none."""
+        offered = self._offer(len(keys))
+        out = np.fromiter(map(self._numbers.setdefault, keys, offered.tolist()), np.int64, len(keys))
+        new = out == offered
+        if new.all():
+            self._name(offered, keys)
+        else:
+            self._free += offered[~new].tolist()
+            self._name(offered[new], list(compress(keys, new.tolist())))
+        return out
 
     def keep(self, wanted: Mask) -> None:
         """Drop the keys whose numbers are not wanted."""
-        for number in np.flatnonzero(~wanted).tolist():
-            key = self._keys[number]
-            if self._numbers.get(key) == number:
-                del self._numbers[key]
-                self._free.append(number)
+        dropped = ~wanted
+        dropped[self._free] = False
+        numbers, keys = np.flatnonzero(dropped).tolist(), self._keys
+        for number in numbers:
+            del self._numbers[keys[number]]
+            keys[number] = b""
+        self._free += numbers
+        self._crowd = self._spare + 2 * len(self._numbers)
 
-    def _new(self, key: bytes) -> int:
-        shard = shard_of(key)
-        if shard not in self._owned:
-            return -1
-        if self._free:
-            number = self._free.pop()
+    def members(self, numbers: Ints, *among: Ints) -> Mask:
+        """Return which of the numbers are among others."""
+        marks = self._marks
+        for some in among:
+            marks[some] = True
+        out: Mask = marks[numbers]
+        for some in among:
+            marks[some] = False
+        return out
+
+    def last(self, numbers: Ints) -> Mask:
+        """Return where each distinct number stands last."""
+        places = np.arange(len(numbers))
+        self._places[numbers] = places
+        out: Mask = self._places[numbers] == places
+        return out
+
+    def _offer(self, count: int) -> Ints:
+        """Return so many numbers that are not in use, all different, and take them from those that are free."""
+        again = min(len(self._free), count)
+        free = self._free[len(self._free) - again :]
+        del self._free[len(self._free) - again :]
+        begin, more = len(self._keys), count - again
+        self._keys += repeat(b"", more)
+        if len(self._keys) > len(self.shard):
+            spare = len(self._keys)  # twice what is needed, so that it is seldom
+            self.shard = np.concatenate([self.shard, np.zeros(spare, np.uint8)])
+            self._marks = np.zeros(len(self.shard), np.bool_)
+            self._places = np.zeros(len(self.shard), np.int64)
+        return np.concatenate([np.array(free, np.int64), np.arange(begin, begin + more)])
+
+    def _name(self, numbers: Ints, keys: Sequence[bytes]) -> None:
+        """Note which keys new numbers are of."""
+        for number, key in zip(numbers.tolist(), keys, strict=True):
             self._keys[number] = key
-        else:
-            number = len(self._keys)
-            self._keys.append(key)
-            if number == len(self.shard):
-                self.shard = np.concatenate([self.shard, np.zeros_like(self.shard)])
-        self.shard[number] = shard
-        self._numbers[key] = number
-        return number
-
-
-@dataclass(frozen=True, slots=True)
-class KeyedHits:
-    """Hits of one stage, once for each join key: its number, and of the event its id, event time (ns), boot time (ns),
-    and a handle to its captures."""
-
-    key: Ints
-    id: Ints
-    time: Ints
-    boot: Ints
-    handle: Ints
-
-    def __len__(self) -> int:
-        """Return how many there are."""
-        return len(self.key)
-
-    def pick(self, which: Mask | Ints) -> KeyedHits:
-        """Return some of them, by a mask or by place."""
-        return KeyedHits(self.key[which], self.id[which], self.time[which], self.boot[which], self.handle[which])
-
-    def between(self, first: int, stop: int) -> KeyedHits:
-        """Return those of events `first` to `stop`, exclusive."""
-        return self.pick((self.id >= first) & (self.id < stop)) if len(self) else self
-
-
-NO_HITS = KeyedHits(*(no_ints() for _ in range(5)))
-
-
-def keyed(block: Hits, numbers: Callable[[Sequence[bytes]], Ints], base: int) -> KeyedHits:
-    """Return the hits of a block by the numbers of their keys, without those that `numbers` gives -1.
-
-    Args:
-        base: handle of the captures of its first row.
-    """
-    sets, index = block.keys.found()
-    flat = numbers(list(chain.from_iterable(sets)))
-    counts = np.fromiter(map(len, sets), np.int64, len(sets))
-    if (counts == 1).all():
-        key = flat[index]
-        row = np.flatnonzero(key >= 0)
-        key = key[row]
-    else:
-        each = counts[index]
-        row = np.repeat(np.arange(len(each)), each)
-        within = np.arange(len(row)) - np.repeat(np.cumsum(each) - each, each)
-        key = flat[(np.cumsum(counts) - counts)[index][row] + within]
-        row, key = row[key >= 0], key[key >= 0]
-    ids, times, boots = (c[row].astype(np.int64) for c in (block.event_id, block.event_time, block.ts_boot_ns))
-    return KeyedHits(key, ids, times, boots, row + base)
-
-
-def together(parts: Iterable[KeyedHits]) -> KeyedHits:
-    """Return the hits of several blocks as one; their order is that of the blocks."""
-    found = [part for part in parts if len(part)]
-    if len(found) < 2:
-        return found[0] if found else NO_HITS
-    columns = ((p.key, p.id, p.time, p.boot, p.handle) for p in found)
-    return KeyedHits(*(np.concatenate(column) for column in zip(*columns, strict=True)))
+        self.shard[numbers] = np.fromiter(map(crc32, keys), np.uint32, len(keys)) % SHARDS

@@ -10,6 +10,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from itertools import islice, product
+from typing import TypeAlias, cast
 from zlib import crc32
 
 import numpy as np
@@ -23,7 +24,9 @@ from kestrel_lab.schema.values import Value
 SHARDS = 64
 
 #: Fields of a join key, None where it is null for every event, each with whether null joins null.
-By = Sequence[tuple[str | None, bool]]
+By: TypeAlias = "tuple[tuple[str | None, bool], ...]"
+#: Where join keys come from: a table of an epoch, the fields, and the rows.
+Origin: TypeAlias = "tuple[SourceInfo, Epoch, str, By, Array]"
 #: The keys one event has, at most `MAX_KEYS`: several where a `by` field is an array; none if a null cannot join.
 Keys = tuple[bytes, ...]
 
@@ -41,6 +44,18 @@ def encode(value: Value, kind: EqlType) -> bytes:
     if isinstance(value, bytes):
         return _tag(kind) + len(value).to_bytes(4, "big") + value
     raise TypeError(f"no key has a {type(value).__name__}")
+
+
+def encode_all(values: Sequence[Value], kind: EqlType) -> list[bytes | None]:
+    """Return the canonical bytes of many scalar values of a field of the given type; None for null."""
+    tag = _tag(kind)
+    if set(map(type, values)) == {bytes} and len(sizes := set(map(len, cast("Sequence[bytes]", values)))) == 1:
+        begin = tag + sizes.pop().to_bytes(4, "big")
+        return [begin + v for v in cast("Sequence[bytes]", values)]
+    begins = {size: tag + size.to_bytes(4, "big") for size in {len(v) for v in values if type(v) is bytes}}
+    return [
+        begins[len(v)] + v if type(v) is bytes else None if v is None else encode(v, kind) for v in values
+    ]  # fmt: skip
 
 
 def _tag(kind: EqlType) -> bytes:
@@ -81,25 +96,35 @@ def shard_of(key: bytes) -> int:
 
 
 class JoinKeys:
-    """Join keys of some rows of one table of an epoch, found when first asked for, or before they travel."""
+    """Join keys of some rows of one table of an epoch, found when first asked for, or before they travel.
+
+    Attributes:
+        origin: what they are found in; None once they are.
+    """
 
     def __init__(self, info: SourceInfo, epoch: Epoch, table: str, by: By, rows: Array) -> None:
-        self._origin: tuple[SourceInfo, Epoch, str, By, Array] | None
-        self._origin = info, epoch, table, by, rows
+        self.origin: Origin | None = (info, epoch, table, by, rows)
         self._found: tuple[list[Keys], Array] = [], rows
+
+    @classmethod
+    def found_already(cls, sets: list[Keys], index: Array) -> JoinKeys:
+        """Return the keys that `found` gives like this; blocks may share the sets."""
+        out = cls.__new__(cls)
+        out.origin, out._found = None, (sets, index)
+        return out
 
     def found(self) -> tuple[list[Keys], Array]:
         """Return the distinct sets of keys, and each row's index into them."""
-        if self._origin is not None:
-            self._found = _join_keys(*self._origin)
-            self._origin = None
+        if self.origin is not None:
+            self._found = _join_keys(*self.origin)
+            self.origin = None
         return self._found
 
     def __getstate__(self) -> tuple[list[Keys], Array]:
         return self.found()
 
     def __setstate__(self, state: tuple[list[Keys], Array]) -> None:
-        self._origin, self._found = None, state
+        self.origin, self._found = None, state
 
 
 def _join_keys(info: SourceInfo, epoch: Epoch, table: str, by: By, rows: Array) -> tuple[list[Keys], Array]:

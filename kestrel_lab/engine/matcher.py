@@ -14,8 +14,11 @@ from kestrel_lab.engine import state as states
 from kestrel_lab.engine.alerts import event_alerts, whole_alert
 from kestrel_lab.engine.blind import BlindIntervals, blind_in
 from kestrel_lab.engine.evidence import EvidenceStore
+from kestrel_lab.engine.forget import forget_keys
+from kestrel_lab.engine.keyring import no_ints
 from kestrel_lab.engine.keys import SHARDS, decode
 from kestrel_lab.engine.limits import Limits
+from kestrel_lab.engine.numbering import Numbering
 from kestrel_lab.engine.pack import Pack
 from kestrel_lab.engine.remember import Machine, recall, remember
 from kestrel_lab.engine.rule import Rule
@@ -37,13 +40,15 @@ class Matcher:
 
     def __init__(self, pack: Pack, shards: frozenset[int] = ALL_SHARDS, limits: Limits | None = None) -> None:
         self._pack, self._shards, limits = pack, shards, limits or Limits()
+        self._numbering = Numbering(shards)
         self._rules = {rule.id: rule for rule in pack.rules}
         programs = {rule.id: rule.program for rule in pack.rules}
         self._machines: dict[str, Machine] = {
-            rule_id: (SequenceMachine if p.kind == "sequence" else SampleMachine)(p, shards, limits)
+            rule_id: (SequenceMachine if p.kind == "sequence" else SampleMachine)(p, self._numbering, limits)
             for rule_id, p in programs.items()
             if p.kind != "event"
         }
+        self._restless = set[str]()  # rules whose machines time can change, without hits
         self._sequences = {r: m for r, m in self._machines.items() if isinstance(m, SequenceMachine)}
         self._event_time_ns, self._last_event_id, self._segment = 0, -1, -1
         self._evidence = EvidenceStore()
@@ -54,13 +59,20 @@ class Matcher:
         """Take the scan of the next epoch and return the alerts it completes, in `sort_key` order."""
         self._enter(scan)
         alerts: list[Alert] = []
-        for rule_id, blocks in scan.hits.items():
+        for rule_id, found in scan.hits.items():
             if rule_id not in self._machines:
-                alerts += event_alerts(self._rules[rule_id], self._pack.hash, blocks, scan, self._shards)
+                alerts += event_alerts(self._rules[rule_id], self._pack.hash, found, scan, self._shards)
+        ran: list[Machine] = []
         for rule_id, machine in self._machines.items():
-            alerts += self._run(self._rules[rule_id], machine, scan.hits.get(rule_id, ()), scan)
+            if rule_id not in scan.hits and rule_id not in self._restless:
+                continue
+            blocks = machine.useful(scan.hits.get(rule_id, ()))
+            if blocks or rule_id in self._restless:
+                alerts += self._run(self._rules[rule_id], machine, blocks, scan)
+                ran.append(machine)
+        self._evidence.keep(np.concatenate([no_ints(), *(machine.handles() for machine in ran)]))
         if self._evidence.crowded:
-            self._evidence.sweep(np.concatenate([machine.handles() for machine in self._machines.values()]))
+            self._evidence.sweep(np.concatenate([no_ints(), *(m.handles() for m in self._machines.values() if m.held)]))
         self._leave(scan)
         return sorted(alerts, key=lambda alert: alert.sort_key)
 
@@ -127,17 +139,22 @@ class Matcher:
                 recall(by_hash[rule_hash], rule, self._shards, self._evidence)
             else:
                 lost += rule.held
+        for rule_id, machine in self._machines.items():
+            self._note_rest(rule_id, machine)
         return lost
 
     def _clear(self) -> None:
         for machine in self._machines.values():
             machine.clear()
+        self._restless.clear()
+        self._numbering.clear()
         self._evidence = EvidenceStore()
 
     def _enter(self, scan: Scan) -> None:
         """Dictionary codes never leave their segment: look up what is still wanted of the one before."""
         if scan.segment != self._segment:
             self._evidence.settle()
+            self._numbering.leave()
             self._segment = scan.segment
         if self._blind:
             self._blind.add(blind_in(scan, self._last_event_id, self._event_time_ns))
@@ -145,17 +162,21 @@ class Matcher:
     def _leave(self, scan: Scan) -> None:
         self._event_time_ns = max(self._event_time_ns, scan.event_time_ns)
         self._last_event_id = scan.last_event_id
+        forget_keys(self._numbering, self._sequences.values(), scan.event_time_ns)
         if self._blind:
             self._blind.forget(self._event_time_ns)
 
     def _run(self, rule: Rule, machine: Machine, blocks: Sequence[Hits], scan: Scan) -> list[Alert]:
-        if machine.idle(blocks, scan):
-            return []
-        bases = [self._evidence.add(block.captures.copy()) for block in blocks]
-        alerts = self._alerts(rule, machine, machine.feed(blocks, bases, scan))
-        if bases:
-            self._evidence.keep(bases, machine.handles())
+        handles = [self._evidence.add(block.captures, len(block.event_id)) for block in blocks]
+        alerts = self._alerts(rule, machine, machine.feed(blocks, handles, scan))
+        self._note_rest(rule.id, machine)
         return alerts
+
+    def _note_rest(self, rule_id: str, machine: Machine) -> None:
+        if machine.rests:
+            self._restless.discard(rule_id)
+        else:
+            self._restless.add(rule_id)
 
     def _alerts(self, rule: Rule, machine: Machine, found: Sequence[Whole]) -> list[Alert]:
         if not found:

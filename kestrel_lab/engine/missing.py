@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from kestrel_lab.engine.keyring import Ints, KeyedHits, Mask, no_ints
+from kestrel_lab.engine.keyed import KeyedHits
+from kestrel_lab.engine.keyring import Ints, Mask, no_ints
 from kestrel_lab.engine.keys import SHARDS
 from kestrel_lab.engine.partial import LONG_AGO, NEVER, Partials, joined, none_of
 
@@ -53,46 +54,54 @@ class Lookback:
     """For each key the last two times of events that must not come before a sequence, and the last one's id."""
 
     def __init__(self) -> None:
-        self._last = self._before = self._id = no_ints()
+        self._keys = self._last = self._before = self._id = no_ints()  # keys rise
 
     def __len__(self) -> int:
         """Return how many keys have one."""
-        return int(np.count_nonzero(self._last > LONG_AGO))
+        return len(self._keys)
 
-    def where(self) -> Ints:
-        """Return the keys that have one."""
-        return np.flatnonzero(self._last > LONG_AGO)
+    @property
+    def keys(self) -> Ints:
+        """The keys that have one."""
+        return self._keys
 
-    def at(self, keys: Ints) -> tuple[Ints, Ints, Ints]:
-        """Return, of keys that have one, the last time, the last earlier time (LONG_AGO for none), the last id."""
-        return self._last[keys], self._before[keys], self._id[keys]
+    def at(self) -> tuple[Ints, Ints, Ints]:
+        """Return, for each of `keys`, the last time, the last earlier time (LONG_AGO for none), the last id."""
+        return self._last, self._before, self._id
 
     def put(self, keys: Ints, last: Ints, before: Ints, ids: Ints) -> None:
-        """Set what `at` gives of keys."""
+        """Set what `at` gives of distinct keys."""
         if not len(keys):
             return
-        size = int(keys.max()) + 1
-        if size > len(self._last):
-            more = np.full(size, LONG_AGO)
-            columns = self._last, self._before, self._id
-            self._last, self._before, self._id = (np.concatenate([c, more]) for c in columns)
-        self._last[keys], self._before[keys], self._id[keys] = last, before, ids
+        kept = ~np.isin(self._keys, keys)
+        every = np.concatenate([self._keys[kept], keys])
+        order = np.argsort(every)
+        old, new = (self._last, self._before, self._id), (last, before, ids)
+        self._keys = every[order]
+        self._last, self._before, self._id = (
+            np.concatenate([a[kept], b])[order] for a, b in zip(old, new, strict=True)
+        )  # fmt: skip
 
-    def drop(self, keys: Ints) -> None:
-        """Forget what the keys have."""
-        self._last[keys] = self._before[keys] = LONG_AGO
+    def drop(self, which: Ints) -> None:
+        """Forget those at the given places of `keys`."""
+        self._pick(np.delete(np.arange(len(self)), which))
 
     def expire(self, oldest: int) -> None:
         """Forget times before `oldest`."""
-        self._before[self._before < oldest] = LONG_AGO
-        self._last[self._last < oldest] = LONG_AGO
+        if len(self):
+            self._before[self._before < oldest] = LONG_AGO
+            old = self._last < oldest
+            if old.any():
+                self._pick(np.flatnonzero(~old))
 
     def before(self, keys: Ints, times: Ints, seen: Seen) -> Ints:
         """Return, for each key, the last time earlier than the given one, those just seen included."""
         out = np.full(len(keys), LONG_AGO)
-        known = np.flatnonzero(keys < len(self._last))
-        last, before = self._last[keys[known]], self._before[keys[known]]
-        out[known] = np.where(last < times[known], last, before)
+        if len(self):
+            at = np.minimum(np.searchsorted(self._keys, keys), len(self) - 1)
+            known = np.flatnonzero(self._keys[at] == keys)
+            last, before = self._last[at[known]], self._before[at[known]]
+            out[known] = np.where(last < times[known], last, before)
         found: Ints = np.maximum(out, seen.last_before(keys, times))
         return found
 
@@ -103,6 +112,10 @@ class Lookback:
         latest = order[newest]
         last = hits.time[latest]
         self.put(keys, last, self.before(keys, last, seen), hits.id[latest])
+
+    def _pick(self, which: Ints) -> None:
+        columns = self._keys, self._last, self._before, self._id
+        self._keys, self._last, self._before, self._id = (c[which] for c in columns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +141,11 @@ class Windows:
     def __len__(self) -> int:
         """Return how many are open."""
         return len(self._open.deadline)
+
+    @property
+    def keys(self) -> Ints:
+        """The keys of all, as often as they have one."""
+        return self._open.found.key
 
     @property
     def found(self) -> Partials:

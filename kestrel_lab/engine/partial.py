@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from kestrel_lab.engine.keyring import Ints, KeyedHits, Mask, no_ints
+from kestrel_lab.engine.keyed import KeyedHits
+from kestrel_lab.engine.keyring import Ints, KeyRing, Mask, no_ints
 
 #: A time that never comes, and one before any other, ns.
 NEVER, LONG_AGO = np.iinfo(np.int64).max, np.iinfo(np.int64).min
@@ -108,12 +109,11 @@ class Slots:
     Rows are appended and struck out; they are moved together when there is no room.
     """
 
-    def __init__(self, width: int) -> None:
-        """Take how many stages they have matched."""
-        self._width = width
+    def __init__(self, width: int, ring: KeyRing) -> None:
+        """Take how many stages they have matched, and what their keys are numbers of."""
+        self._width, self._ring = width, ring
         self._rows = none_of(width)  # with room to spare; key -1 where struck out
         self._top = self._count = 0
-        self._row_of: Ints = no_ints()
 
     def __len__(self) -> int:
         """Return how many are pending."""
@@ -128,29 +128,33 @@ class Slots:
         """The columns that `where` and `find` give rows of; only those rows mean anything."""
         return self._rows
 
+    @property
+    def keys(self) -> Ints:
+        """The keys of all that are pending, in the order of their last events."""
+        keys = self._rows.key[: self._top]
+        return keys[keys >= 0]
+
     def at(self, rows: Ints) -> Partials:
         """Return what is in the given rows."""
         return self._rows.pick(rows)
 
-    def find(self, keys: Ints) -> Ints:
-        """Return the row of each key, -1 for those that nothing is pending under."""
-        out = np.full(len(keys), -1)
-        known = keys < len(self._row_of)
-        out[known] = self._row_of[keys[known]]
-        return out
+    def find(self, *keys: Ints) -> Ints:
+        """Return the rows of what is pending under any of the keys, in the order of their last events."""
+        if not self._count:
+            return no_ints()
+        rows = self.where()
+        return rows[self._ring.members(self._rows.key[rows], *keys)]
 
     def strike(self, rows: Ints) -> None:
         """Drop what is in the given rows."""
-        self._row_of[self._rows.key[rows]] = -1
         self._rows.key[rows] = -1
         self._count -= len(rows)
 
-    def take(self, keys: Ints) -> Partials:
+    def take(self, *keys: Ints) -> Partials:
         """Return what is pending under any of the keys, and drop it."""
-        if not self._count:
+        rows = self.find(*keys)
+        if not len(rows):
             return none_of(self._width)
-        rows = self.find(keys)
-        rows = np.unique(rows[rows >= 0])
         out = self._rows.pick(rows)
         self.strike(rows)
         return out
@@ -159,22 +163,21 @@ class Slots:
         """Add sequences of keys that nothing is pending under; their last events are after all others'."""
         if not len(partials):
             return
-        self._make_room(len(partials), int(partials.key.max()) + 1)
-        order = np.argsort(partials.last, kind="stable")
-        rows = slice(self._top, self._top + len(order))
+        self._make_room(len(partials))
+        last = partials.last
+        if (last[1:] < last[:-1]).any():
+            partials = partials.pick(np.argsort(last, kind="stable"))
+        rows = slice(self._top, self._top + len(partials))
         for column, values in zip(self._rows.columns(), partials.columns(), strict=True):
-            column[rows] = values[order]
-        self._row_of[partials.key[order]] = np.arange(rows.start, rows.stop)
-        self._top += len(order)
-        self._count += len(order)
+            column[rows] = values
+        self._top += len(partials)
+        self._count += len(partials)
 
     def note_gap(self, rows: Ints, times: Ints) -> None:
         """Note that an event that must not follow did so at these event times, unless one did before."""
         self._rows.gap[rows] = np.minimum(self._rows.gap[rows], times)
 
-    def _make_room(self, more: int, numbers: int) -> None:
-        if numbers > len(self._row_of):
-            self._row_of = np.concatenate([self._row_of, np.full(numbers + len(self._row_of), -1)])
+    def _make_room(self, more: int) -> None:
         if self._top + more <= len(self._rows):
             return
         live = self._rows.pick(self.where())
@@ -183,4 +186,3 @@ class Slots:
         self._rows, self._top = Partials(*columns), len(live)
         for column, values in zip(self._rows.columns(), live.columns(), strict=True):
             column[: self._top] = values
-        self._row_of[live.key] = np.arange(self._top)

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kestrel_lab.engine.keyring import Ints, KeyedHits, KeyRing
+from kestrel_lab.engine.keyed import KeyedHits
+from kestrel_lab.engine.keyring import Ints, KeyRing
 from kestrel_lab.engine.missing import per_shard
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ def may_exceed(machine: SequenceMachine, hits: Mapping[int, KeyedHits]) -> bool:
 
     It may say so wrongly, which costs only time.
     """
-    shape, limits, size = machine.shape, machine.limits, len(machine.keys)
+    shape, limits = machine.shape, machine.limits
     first = hits[shape.events[0]].key if hits else np.zeros(0, np.int64)
     opens = len(hits[shape.events[-1]]) if hits and shape.trail else 0
     leads = sum(len(hits[number]) for number in shape.lead) if hits else 0
@@ -33,13 +34,14 @@ def may_exceed(machine: SequenceMachine, hits: Mapping[int, KeyedHits]) -> bool:
         return True
     if machine.held + len(first) + opens <= limits.pending:
         return False
-    shards = machine.keys.shard[:size]
-    held = per_shard(shards[machine.windows.found.key]) + opens
-    for slots in machine.slots:
-        held += per_shard(shards[slots.rows.key[slots.where()]])
-    more = np.minimum(np.bincount(first, minlength=size), max(len(machine.slots), 1))
-    held += np.bincount(shards, weights=more, minlength=len(held)).astype(np.int64)
-    return bool((held > limits.pending).any())
+    keys = first[machine.keys.last(first)]  # of one key no more are pending than there are stages
+    more = per_shard(machine.keys.shard[keys]) * max(len(machine.slots), 1)
+    return bool((_held(machine) + opens + more > limits.pending).any())
+
+
+def _held(machine: SequenceMachine) -> Ints:
+    """Return how many sequences are pending, by shard."""
+    return per_shard(machine.keys.shard[np.concatenate(machine.pending_keys())])
 
 
 def enforce(machine: SequenceMachine, now: int) -> None:
@@ -65,12 +67,14 @@ def _crowded_keys(machine: SequenceMachine) -> None:
 def _crowded_shards(machine: SequenceMachine) -> None:
     if machine.held <= machine.limits.pending:
         return
+    if not (_held(machine) > machine.limits.pending).any():
+        return
     rows = [slots.where() for slots in machine.slots]
-    found = [slots.at(r) for slots, r in zip(machine.slots, rows, strict=True)] + [machine.windows.found]
     rows.append(np.arange(len(machine.windows)))
-    lasts = np.concatenate([part.last for part in found])
-    keys = np.concatenate([part.key for part in found])
-    stages = np.repeat(np.arange(len(found)), [len(part) for part in found])
+    found = [*(slots.rows for slots in machine.slots), machine.windows.found]
+    lasts = np.concatenate([part.last[r] for part, r in zip(found, rows, strict=True)])
+    keys = np.concatenate([part.key[r] for part, r in zip(found, rows, strict=True)])
+    stages = np.repeat(np.arange(len(found)), [len(r) for r in rows])
     over = _least(lasts, stages, keys, machine.keys, machine.limits.pending)
     places, doomed = np.concatenate(rows)[over], stages[over]
     for stage in np.unique(doomed).tolist():
@@ -93,13 +97,13 @@ def _crowded_lookback(machine: SequenceMachine) -> None:
     """Forget the oldest events that must not come before a sequence, and remember up to when that was."""
     if len(machine.lookback) <= machine.limits.pending:
         return
-    keys = machine.lookback.where()
-    times, _, ids = machine.lookback.at(keys)
+    keys = machine.lookback.keys
+    times, _, ids = machine.lookback.at()
     over = _least(ids, np.zeros(len(keys), np.int64), keys, machine.keys, machine.limits.pending)
     shards = machine.keys.shard[keys[over]]
     np.maximum.at(machine.forgotten, shards, times[over])
     machine.evicted += per_shard(shards)
-    machine.lookback.drop(keys[over])
+    machine.lookback.drop(over)
 
 
 def _least(lasts: Ints, stages: Ints, keys: Ints, ring: KeyRing, limit: int) -> Ints:

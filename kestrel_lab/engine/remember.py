@@ -34,10 +34,10 @@ def remember(machine: Machine, now: int, evidence: EvidenceStore) -> RuleState:
     windows = machine.windows
     times = zip(windows.deadline.tolist(), windows.wall.tolist(), strict=True)
     out.pending += _stored(machine, windows.found, captures, list(times))
-    keys = machine.lookback.where()
-    columns = (column.tolist() for column in machine.lookback.at(keys))
+    columns = (column.tolist() for column in machine.lookback.at())
     out.lookback = [
-        (machine.keys.key(n), *row) for n, row in zip(keys.tolist(), zip(*columns, strict=True), strict=True)
+        (machine.keys.key(n), *row)
+        for n, row in zip(machine.lookback.keys.tolist(), zip(*columns, strict=True), strict=True)
     ]
     out.forgotten = _by_shard(machine.forgotten, LONG_AGO)
     return out

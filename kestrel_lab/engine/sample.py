@@ -12,10 +12,12 @@ from itertools import chain
 
 import numpy as np
 
-from kestrel_lab.engine.keyring import Ints, KeyedHits, KeyRing, Mask, keyed, together
+from kestrel_lab.engine.keyed import KeyedHits, keyed, together
+from kestrel_lab.engine.keyring import Ints, Mask
 from kestrel_lab.engine.keys import SHARDS, shard_of
 from kestrel_lab.engine.limits import Limits
 from kestrel_lab.engine.missing import per_shard
+from kestrel_lab.engine.numbering import Numbering
 from kestrel_lab.engine.scan import Hits, Scan
 from kestrel_lab.engine.whole import Whole
 from kestrel_lab.eql import Program
@@ -45,15 +47,20 @@ class SampleMachine:
         evicted: keys given up for want of room, by shard.
     """
 
-    def __init__(self, program: Program, shards: frozenset[int], limits: Limits) -> None:
-        """Take the rule's program, the shards owned and the limits."""
-        self._items, self._shards, self._limits = len(program.stages), shards, limits
+    def __init__(self, program: Program, numbering: Numbering, limits: Limits) -> None:
+        """Take the rule's program, the numbers of the keys in the shards owned, and the limits."""
+        self._items, self._numbering, self._limits = len(program.stages), numbering, limits
         self.clear()
 
     def clear(self) -> None:
         """Forget everything."""
         self.gathered: dict[bytes, Gathered] = {}
         self.evicted: Ints = np.zeros(SHARDS, np.int64)
+
+    @property
+    def held(self) -> int:
+        """How many keys something is kept under."""
+        return len(self.gathered)
 
     def handles(self) -> Ints:
         """Return the handles to all captures that are still wanted."""
@@ -65,18 +72,23 @@ class SampleMachine:
         """For each item of the rule, its place among the events."""
         return tuple(range(self._items))
 
-    def idle(self, blocks: Sequence[Hits], scan: Scan) -> bool:
-        """Return whether a scan can change nothing."""
-        return not blocks and (not scan.ticks or len(self.gathered) <= self._limits.pending)
+    def useful(self, blocks: Sequence[Hits]) -> Sequence[Hits]:
+        """Return those blocks of a scan that can change anything: all."""
+        return blocks
 
-    def feed(self, blocks: Sequence[Hits], bases: Sequence[int], scan: Scan) -> list[Whole]:
+    @property
+    def rests(self) -> bool:
+        """Whether scans without hits change nothing: there is room."""
+        return len(self.gathered) <= self._limits.pending
+
+    def feed(self, blocks: Sequence[Hits], handles: Sequence[Ints], scan: Scan) -> list[Whole]:
         """Take the hits of the next scan and return the samples that are whole.
 
         Args:
-            bases: for each block, the handle of the captures of its first row.
+            handles: for each block, those to the captures of its rows.
         """
-        ring, out, ticks = KeyRing(self._shards), list[Whole](), list(scan.ticks)
-        for event_id, key, now, entries in self._events(blocks, bases, ring, scan):
+        ring, out, ticks = self._numbering.ring, list[Whole](), list(scan.ticks)
+        for event_id, key, now, entries in self._events(blocks, handles, scan):
             while ticks and ticks[0][0] <= event_id:
                 self._enforce(ticks.pop(0)[1])
             whole = self._take(ring.key(key), event_id, now, entries, scan)
@@ -86,14 +98,14 @@ class SampleMachine:
         return out
 
     def _events(
-        self, blocks: Sequence[Hits], bases: Sequence[int], ring: KeyRing, scan: Scan
+        self, blocks: Sequence[Hits], handles: Sequence[Ints], scan: Scan
     ) -> Iterator[tuple[int, int, int, list[tuple[int, Event]]]]:
         """Yield (event_id, key, event time, its items) in order, without events that come too late for any use."""
-        parts = [keyed(block, ring.intern, base) for block, base in zip(blocks, bases, strict=True)]
+        parts = [keyed(block, self._numbering, own) for block, own in zip(blocks, handles, strict=True)]
         hits = together(parts)
         items = np.repeat([block.stage for block in blocks], [len(part) for part in parts])
         order = np.lexsort((items, hits.key, hits.id))
-        order = order[self._useful(hits.pick(order), items[order], ring, scan)]
+        order = order[self._useful(hits.pick(order), items[order], scan)]
         hits, items = hits.pick(order), items[order]
         columns = (hits.id, hits.key, hits.time, items, hits.boot, hits.handle)
         at: tuple[int, int, int] | None = None
@@ -107,20 +119,21 @@ class SampleMachine:
         if at:
             yield *at, entries
 
-    def _useful(self, hits: KeyedHits, items: Ints, ring: KeyRing, scan: Scan) -> Mask:
+    def _useful(self, hits: KeyedHits, items: Ints, scan: Scan) -> Mask:
         """Return which hits, in order, could be kept, as far as that is sure beforehand: so that most cost nothing."""
         out = np.ones(len(hits), np.bool_)
-        if not len(hits) or (scan.ticks and len(self.gathered) + ring.held > self._limits.pending):
+        numbers, key = np.unique(hits.key, return_inverse=True)
+        if not len(hits) or (scan.ticks and len(self.gathered) + len(numbers) > self._limits.pending):
             return out  # a key may be given up in between, and begin anew
-        room = np.zeros((len(ring), self._items), np.int64)
+        room = np.zeros((len(numbers), self._items), np.int64)
         oldest = scan.event_time_ns - self._limits.ttl_ns
-        for number in range(len(ring)):
-            found = self.gathered.get(ring.key(number))
+        for place, number in enumerate(numbers.tolist()):
+            found = self.gathered.get(self._numbering.ring.key(number))
             if (int(hits.time[0]) if found is None else found.first_ns) < oldest:
-                room[number] = len(hits)  # it may be too old in between, and begin anew
+                room[place] = len(hits)  # it may be too old in between, and begin anew
             elif found is None or not found.done:
-                room[number] = [self._items - len(item) for item in found.items] if found else self._items
-        group = hits.key * self._items + items
+                room[place] = [self._items - len(item) for item in found.items] if found else self._items
+        group = key * self._items + items
         order = np.argsort(group, kind="stable")
         begins = np.searchsorted(group[order], group[order], "left")
         out[order] = np.arange(len(group)) - begins < room.reshape(-1)[group[order]]

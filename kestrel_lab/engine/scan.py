@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from kestrel_lab.engine.captures import Captures
+from kestrel_lab.engine.captures import Captures, SharedCaptures
 from kestrel_lab.engine.keys import JoinKeys
 from kestrel_lab.schema.alert import Exhausted
 from kestrel_lab.schema.epoch import Gap
@@ -30,7 +30,7 @@ class Hits:
     event_time: npt.NDArray[np.uint64]
     ts_boot_ns: npt.NDArray[np.uint64]
     keys: JoinKeys
-    captures: Captures
+    captures: Captures | SharedCaptures
 
 
 @dataclass(frozen=True, slots=True)

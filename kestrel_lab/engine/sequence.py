@@ -1,22 +1,22 @@
 """The machine of one sequence rule: what is pending, and what a batch of hits does to it.
 
-A stage at a time, not an event at a time. At most one sequence is pending per (stage, key), and whatever comes next
-under that key ends that: a newer one overwrites it, an event of the next stage consumes it, `until` drops it. So in the
-order of (key, event), with an event's read before its write and `until` last, a sequence is consumed if and only if the
-entry right after it is an event of the next stage.
+A stage at a time, not an event at a time: see `pairing`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kestrel_lab.engine.keyring import NO_HITS, Ints, KeyedHits, KeyRing, keyed, together
+from kestrel_lab.engine.keyed import NO_HITS, KeyedHits, keyed, together
+from kestrel_lab.engine.keyring import Ints, no_ints
 from kestrel_lab.engine.keys import SHARDS
 from kestrel_lab.engine.limits import Limits
 from kestrel_lab.engine.missing import Lookback, Seen, Windows
+from kestrel_lab.engine.numbering import Numbering
+from kestrel_lab.engine.pairing import matters, paired
 from kestrel_lab.engine.partial import LONG_AGO, NEVER, Partials, Slots, begun, joined, none_of
 from kestrel_lab.engine.quota import enforce, may_exceed
 from kestrel_lab.engine.scan import Scan
@@ -28,15 +28,14 @@ if TYPE_CHECKING:
     from kestrel_lab.engine.scan import Hits
     from kestrel_lab.engine.trace import Observer
 
-_READ, _WRITE, _UNTIL = 0, 1, 2
 _NOTHING_SEEN = Seen(NO_HITS)
-_SPARE_KEYS = 4_096  # numbers without use that are not worth a look
 
 
 class SequenceMachine:
     """Pending sequences of one rule, in the shards owned.
 
     Attributes:
+        numbering: of keys; `keys`: its ring.
         slots: what is pending, by the place of the last event matched.
         windows: what waits for events that must not follow; lookback: what must not come before.
         evicted: pending sequences given up for want of room, by shard.
@@ -44,22 +43,24 @@ class SequenceMachine:
         span: how far the last event may be from the first, ns.
     """
 
-    def __init__(self, program: Program, shards: frozenset[int], limits: Limits) -> None:
-        """Take the rule's program, the shards owned and the limits."""
+    def __init__(self, program: Program, numbering: Numbering, limits: Limits) -> None:
+        """Take the rule's program, the numbers of the keys in the shards owned, and the limits.
+
+        Whoever gives it the numbers calls `forget_keys` now and then.
+        """
         self.shape, self.limits = shape_of(program), limits
+        self._stages, self._follows = self.shape.stages, self.shape.follows
         self.span = limits.ttl_ns if program.maxspan_ns is None else program.maxspan_ns
-        self._shards = shards
+        self.numbering, self.keys = numbering, numbering.ring
         self.observer: Observer | None = None
         self.clear()
 
     def clear(self) -> None:
         """Forget everything."""
-        self.keys = KeyRing(self._shards)
-        self.slots = [Slots(place + 1) for place in range(len(self.shape.events) - 1)]
+        self.slots = [Slots(place + 1, self.keys) for place in range(len(self.shape.events) - 1)]
         self.windows, self.lookback = Windows(len(self.shape.events)), Lookback()
         self.evicted = np.zeros(SHARDS, np.int64)
         self.forgotten = np.full(SHARDS, LONG_AGO)
-        self._spare = _SPARE_KEYS
 
     @property
     def held(self) -> int:
@@ -68,30 +69,41 @@ class SequenceMachine:
 
     def handles(self) -> Ints:
         """Return the handles to all captures that are still wanted."""
-        found = [slots.rows.handles[slots.where()] for slots in self.slots] + [self.windows.found.handles]
-        return np.concatenate([part.reshape(-1) for part in found])
+        found = [slots.rows.handles[slots.where()] for slots in self.slots if len(slots)]
+        return np.concatenate([no_ints(), *(part.reshape(-1) for part in (*found, self.windows.found.handles))])
 
     @property
     def places(self) -> tuple[int | None, ...]:
         """For each item of the rule, its place among the events; None for a missing event."""
         return self.shape.places
 
-    def idle(self, blocks: Sequence[Hits], scan: Scan) -> bool:
-        """Return whether a scan can change nothing: its hits begin and continue nothing, and time ends nothing."""
-        if self._begins(blocks) or (blocks and self.held) or len(self.windows):
-            return False
-        return not scan.ticks or max(self.held, len(self.lookback)) <= self.limits.pending
+    def pending_keys(self) -> list[Ints]:
+        """Return the numbers of the keys of what is pending, by the place of the last event matched."""
+        return [*(slots.keys for slots in self.slots), self.windows.keys]
 
-    def feed(self, blocks: Sequence[Hits], bases: Sequence[int], scan: Scan) -> list[Whole]:
-        """Take the hits of the next scan and return the sequences that are whole.
+    def useful(self, blocks: Sequence[Hits]) -> Sequence[Hits]:
+        """Return those blocks of a scan that can change anything: others' events find nothing to go on from."""
+        present = {block.stage for block in blocks}
+        if not self.held and present.isdisjoint((self.shape.events[0], *self.shape.lead)):
+            return []
+        wanted = self._wanted(present)
+        return [block for block in blocks if block.stage in wanted]
+
+    @property
+    def rests(self) -> bool:
+        """Whether scans without useful hits change nothing: time ends nothing, and there is room."""
+        return not len(self.windows) and max(self.held, len(self.lookback)) <= self.limits.pending
+
+    def feed(self, blocks: Sequence[Hits], handles: Sequence[Ints], scan: Scan) -> list[Whole]:
+        """Take the hits of the next scan, those that are useful at least; return the sequences that are whole.
 
         Args:
-            bases: for each block, the handle of the captures of its first row.
+            handles: for each block, those to the captures of its rows.
         """
-        hits = self._keyed(blocks, bases) if self.held or self._begins(blocks) or self.observer else {}
+        hits = self._keyed(blocks, handles)
         out: list[Whole] = []
         if scan.ticks and may_exceed(self, hits):
-            begin = 0
+            hits, begin = {n: h.by_id() for n, h in hits.items()}, 0
             for event_id, now in scan.ticks:
                 out += self._step({n: h.between(begin, event_id) for n, h in hits.items()}, scan)
                 out += self.resolve(now)
@@ -99,17 +111,17 @@ class SequenceMachine:
                 begin = event_id
             hits = {n: h.between(begin, NEVER) for n, h in hits.items()}
         out += self._step(hits, scan)
-        out += self.resolve(scan.event_time_ns)
-        self._forget_keys(scan.event_time_ns)
-        return out
+        return out + self.resolve(scan.event_time_ns)
 
     def resolve(self, now: int | None) -> list[Whole]:
         """Return the sequences whose windows event time has passed; all that wait, for None."""
-        return self._whole(*self.windows.resolve(now))
+        return self._whole(*self.windows.resolve(now)) if len(self.windows) else []
 
     def expire(self, now: int) -> None:
         """Free what no event at `now` or later can complete. Answers do not depend on when this happens."""
         for place, slots in enumerate(self.slots):
+            if not len(slots):
+                continue
             rows = slots.where()
             old = rows[slots.rows.first[rows] < now - self.span]
             if self.observer:
@@ -117,15 +129,41 @@ class SequenceMachine:
             slots.strike(old)
         self.lookback.expire(now - self.span)
 
-    def _keyed(self, blocks: Sequence[Hits], bases: Sequence[int]) -> dict[int, KeyedHits]:
-        """Return the hits of each stage by key, those that begin something first: others need no new key."""
-        begins = (self.shape.events[0], *self.shape.lead)
-        parts: dict[int, list[KeyedHits]] = {number: [] for number in self.shape.stages}
-        for wanted, numbers in ((True, self.keys.intern), (False, self.keys.find)):
-            for block, base in zip(blocks, bases, strict=True):
-                if block.stage in parts and (block.stage in begins) == wanted:
-                    parts[block.stage].append(keyed(block, numbers, base))
-        return {number: together(found) for number, found in parts.items()}
+    def _wanted(self, present: Set[int]) -> set[int]:
+        """Return the stages whose events can change anything, if there are events of those that are present."""
+        shape = self.shape
+        wanted, fresh = {shape.events[0], *shape.lead}, shape.events[0] in present
+        for slots, number, gap in zip(self.slots, shape.events[1:], shape.gaps, strict=True):
+            if fresh or len(slots):
+                wanted.update((number, *gap) if shape.until is None else (number, *gap, shape.until))
+                fresh = number in present
+        return wanted | set(shape.trail) if fresh or len(self.windows) else wanted
+
+    def _keyed(self, blocks: Sequence[Hits], handles: Sequence[Ints]) -> dict[int, KeyedHits]:
+        """Return the hits of each stage by key, without those whose keys have not come as far."""
+        given: dict[int, list[tuple[Hits, Ints]]] = {}
+        for block, own in zip(blocks, handles, strict=True):
+            given.setdefault(block.stage, []).append((block, own))
+        out: dict[int, KeyedHits] = {}
+        for number in self._stages:  # events first, in their order
+            found = given.get(number, ())
+            among = self._reached(number, out) if found else None
+            nothing = among is not None and not len(among)
+            out[number] = NO_HITS if nothing else together(keyed(b, self.numbering, h, among) for b, h in found)
+        return out
+
+    def _reached(self, number: int, hits: Mapping[int, KeyedHits]) -> Ints | None:
+        """Return the distinct keys that are as far as a stage follows, or may come there in this scan; None for any."""
+        places = self._follows.get(number)
+        if places is None or self.observer:
+            return None
+        pending: list[Slots | Windows] = [*self.slots, self.windows]
+        if len(places) == 1:
+            begins, found = places[0], [pending[places[0]].keys]
+        else:  # whatever comes as far in this scan begins, or is pending, before that
+            begins, found = 0, [slots.keys for slots in pending[: places[-1] + 1]]
+        keys = np.concatenate([*found, hits[self.shape.events[begins]].key])
+        return keys[self.keys.last(keys)]
 
     def _step(self, hits: Mapping[int, KeyedHits], scan: Scan) -> list[Whole]:
         """Take hits that no eviction comes between."""
@@ -134,14 +172,20 @@ class SequenceMachine:
         shape, untils = self.shape, NO_HITS if self.shape.until is None else hits[self.shape.until]
         if self.observer:
             self.observer.hits(shape, hits)
-        partials = self._begun(hits)
+        partials = self._begun(hits, untils)
         for place, gap in enumerate(shape.gaps):
-            partials = self._advance(place, partials, hits[shape.events[place + 1]], untils, _seen(hits, gap))
+            if len(partials) or len(self.slots[place]):
+                reads = hits[shape.events[place + 1]]
+                partials = self._advance(place, partials, reads, untils, _seen(hits, gap))
         return self._finish(partials, _seen(hits, shape.trail), scan)
 
-    def _begun(self, hits: Mapping[int, KeyedHits]) -> Partials:
-        first, before = hits[self.shape.events[0]], together(hits[number] for number in self.shape.lead)
-        if not self.shape.lead:
+    def _begun(self, hits: Mapping[int, KeyedHits], untils: KeyedHits) -> Partials:
+        shape = self.shape
+        first, before = hits[shape.events[0]], together(hits[number] for number in shape.lead)
+        if len(first) and self.slots and not self.observer:
+            first = first.by_id()
+            first = first.pick(matters(first, self.keys, hits[shape.events[1]], untils))
+        if not shape.lead:
             return begun(first)
         seen = Seen(before)
         lead = self.lookback.before(first.key, first.time, seen)
@@ -158,12 +202,15 @@ class SequenceMachine:
         Args:
             fresh: those that came to this place in this batch.
         """
-        slots = self.slots[place]
-        old = slots.take(np.concatenate([fresh.key, reads.key, untils.key])) if len(slots) else none_of(place + 1)
-        before = joined([old, fresh])
+        slots, ring = self.slots[place], self.keys
+        before = joined([slots.take(fresh.key, reads.key, untils.key), fresh])
         out = none_of(place + 2)
         if len(before):
-            taken, by, left = _paired(before, reads, untils, self.observer, place)
+            if not self.observer:  # events that nothing is pending for change nothing
+                reads, untils = (hits.pick(ring.members(hits.key, before.key)) for hits in (reads, untils))
+            taken, by, left = paired(before, reads, untils, ring, self.observer, place)
+            slots.put(before if len(left) == len(before) else before.pick(left))
+        if len(before) and len(taken):
             found, hits = before.pick(taken), reads.pick(by)
             in_time = hits.time - found.first <= self.span
             if self.observer:
@@ -171,17 +218,17 @@ class SequenceMachine:
             found, hits = found.pick(in_time), hits.pick(in_time)
             gap = np.minimum(found.gap, seen.first_after(found.key, found.times[:, -1])) if len(seen) else found.gap
             out = found.extended(hits, gap < hits.time)
-            slots.put(before.pick(left))
         if len(seen) and len(slots):
             rows = slots.find(seen.keys)
-            rows = rows[rows >= 0]
             slots.note_gap(rows, seen.first_after(slots.rows.key[rows], slots.rows.times[rows, -1]))
         return out
 
     def _finish(self, found: Partials, seen: Seen, scan: Scan) -> list[Whole]:
         """Check the missing events of sequences that have all their events; return those that wait for nothing."""
-        shape = self.shape
         self._close(seen)
+        if not len(found):
+            return []
+        shape = self.shape
         kept = ~found.bad
         late = found.times[:, -1] - self.span
         if shape.lead and not shape.trail:
@@ -229,54 +276,6 @@ class SequenceMachine:
             for key, ids, times, handles, *rest in zip(*columns, until, blurred, strict=True)
         ]
 
-    def _begins(self, blocks: Sequence[Hits]) -> bool:
-        begins = (self.shape.events[0], *self.shape.lead)
-        return any(block.stage in begins for block in blocks)
-
-    def _forget_keys(self, now: int) -> None:
-        """Take back the numbers of keys that nothing is known of, once there are many."""
-        if self.keys.held <= self._spare:
-            return
-        self.expire(now)
-        wanted = np.zeros(len(self.keys), np.bool_)
-        for slots in self.slots:
-            wanted[slots.rows.key[slots.where()]] = True
-        wanted[self.windows.found.key] = True
-        wanted[self.lookback.where()] = True
-        self.keys.keep(wanted)
-        self._spare = _SPARE_KEYS + 2 * self.keys.held
-
 
 def _seen(hits: Mapping[int, KeyedHits], numbers: Sequence[int]) -> Seen:
     return Seen(together(hits[number] for number in numbers)) if numbers else _NOTHING_SEEN
-
-
-def _paired(
-    before: Partials, reads: KeyedHits, untils: KeyedHits, observer: Observer | None, place: int
-) -> tuple[Ints, Ints, Ints]:
-    """Return which sequences are consumed, by which hits, and which are left pending."""
-    ids = np.concatenate([reads.id, before.last, untils.id])
-    keys = np.concatenate([reads.key, before.key, untils.key])
-    kinds = np.repeat(np.array([_READ, _WRITE, _UNTIL]), [len(reads), len(before), len(untils)])
-    order = np.argsort(_composite(keys, ids, kinds))
-    keys, kinds = keys[order], kinds[order]
-    same = keys[1:] == keys[:-1]
-    write = kinds == _WRITE
-    consumed = np.flatnonzero(write[:-1] & (kinds[1:] == _READ) & same)
-    left = write.copy()
-    left[:-1] &= ~same
-    if observer:
-        observer.ordered(place, before, reads, untils, order)
-    return order[consumed] - len(reads), order[consumed + 1], order[left] - len(reads)
-
-
-def _composite(keys: Ints, ids: Ints, kinds: Ints) -> Ints:
-    """Return integers in the order of (key, id, kind). Ids of one batch lie close; what is older has one id a key."""
-    newest = int(ids.max())
-    since = np.maximum(ids - (newest - _BATCH), 0)
-    return (((keys << _BATCH_BITS) | since) << 2) | kinds
-
-
-#: More events than any batch has.
-_BATCH_BITS = 32
-_BATCH = (1 << _BATCH_BITS) - 1

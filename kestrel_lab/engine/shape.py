@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from kestrel_lab.eql import Program, Stage
@@ -36,6 +36,20 @@ class Shape:
         until = () if self.until is None else (self.until,)
         gaps = (number for gap in self.gaps for number in gap)
         return tuple(dict.fromkeys((*self.events, *self.lead, *gaps, *self.trail, *until)))
+
+    @property
+    def follows(self) -> Mapping[int, range]:
+        """For each stage, the places one of which a sequence must have come to before its events matter to it.
+
+        Those that may begin a sequence, or must not stand before it, are absent: their events always matter.
+        """
+        pairs = [(number, place) for place, number in enumerate(self.events[1:])]
+        pairs += [(number, place) for place, gap in enumerate((*self.gaps, self.trail)) for number in gap]
+        places: dict[int, list[int]] = {} if self.until is None else {self.until: [0, len(self.gaps)]}
+        for number, place in pairs:
+            places.setdefault(number, []).append(place)
+        free = (self.events[0], *self.lead)
+        return {n: range(min(of), max(of) + 1) for n, of in places.items() if n not in free}
 
     @property
     def has_missing(self) -> bool:

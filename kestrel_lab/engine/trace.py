@@ -12,9 +12,12 @@ from typing import Literal, Protocol
 
 import numpy as np
 
-from kestrel_lab.engine.keyring import Ints, KeyedHits, KeyRing, Mask
+from kestrel_lab.engine.forget import forget_keys
+from kestrel_lab.engine.keyed import KeyedHits
+from kestrel_lab.engine.keyring import Ints, KeyRing, Mask
 from kestrel_lab.engine.keys import SHARDS, decode
 from kestrel_lab.engine.limits import Limits
+from kestrel_lab.engine.numbering import Numbering
 from kestrel_lab.engine.pack import Pack
 from kestrel_lab.engine.partial import Partials
 from kestrel_lab.engine.rule import Rule
@@ -250,7 +253,8 @@ def trace(
     limits = limits or Limits()
     pack = Pack((rule,), {}, "", schema=info.schema)
     scanner = Scanner(pack, info, "live", limits, every=True)
-    machine = SequenceMachine(rule.program, frozenset(range(SHARDS)), limits)
+    numbering = Numbering(frozenset(range(SHARDS)))
+    machine = SequenceMachine(rule.program, numbering, limits)
     keys = _keys_of(scanner.scan(at), rule.id, event_id)
     tracer = Tracer(keys, machine.keys, machine.shape, machine.span)
     machine.observer = tracer
@@ -258,8 +262,9 @@ def trace(
     for scan in map(scanner.scan, epochs):
         blocks = scan.hits.get(rule.id, ())
         machine.keys.intern(keys)  # so that events are told of under which nothing is pending
-        machine.feed(blocks, [0] * len(blocks), scan)
+        machine.feed(blocks, [np.zeros(len(block.event_id), np.int64) for block in blocks], scan)
         now = scan.event_time_ns
+        forget_keys(numbering, [machine], now)
     machine.expire(now)
     for found in (*(slots.at(slots.where()) for slots in machine.slots), machine.windows.found):
         tracer.left(found)

@@ -6,6 +6,7 @@ the dictionary within its segment: equal keys mean the same values under the sam
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -14,7 +15,7 @@ from typing import TypeVar, cast
 import numpy as np
 import numpy.typing as npt
 
-from kestrel_lab.schema.derive import OF_LIST, SCALAR
+from kestrel_lab.schema.derive import IN_BULK, OF_LIST, SCALAR, cut, unhex
 from kestrel_lab.schema.epoch import Array, Epoch, Segment, SourceInfo
 from kestrel_lab.schema.fields import ENTITY_COLUMNS
 from kestrel_lab.schema.schema import Schema
@@ -33,6 +34,8 @@ class Dictionary:
     field's type is. Code 0 is missing.
     Where many codes may stand for one value, `alike` maps codes to codes of equal values among them (each to the first
     such); elsewhere it is None. Where the values are made of lists of codes, `lists` says of which.
+    Where values cost less when only those wanted are made, `pick` gives those of rising codes, whatever code 0 is.
+    Where codes can be told from each other without making their values, `maybe` says which may stand for one of some.
     """
 
     key: str
@@ -40,6 +43,8 @@ class Dictionary:
     values: Callable[[int, int], Sequence[Text]]
     alike: Callable[[Array], Array] | None = None
     lists: Lists | None = None
+    pick: Callable[[Array], Sequence[Text]] | None = None
+    maybe: Callable[[Array, Sequence[Value]], npt.NDArray[np.bool_]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +123,8 @@ def python_values(found: Coded | Numbers) -> list[Value]:
             return values
         return [v if ok else None for v, ok in zip(values, found.valid.tolist(), strict=True)]
     codes = found.codes.tolist()
-    distinct = sorted(set(codes))
-    texts = dict(zip(distinct, lookup(found.dictionary, distinct), strict=True))
+    rising = sorted(set(codes))
+    texts = dict(zip(rising, lookup(found.dictionary, rising), strict=True))
     return [texts[c] for c in codes]
 
 
@@ -127,10 +132,28 @@ def python_values(found: Coded | Numbers) -> list[Value]:
 _NEAR = 16
 
 
-def lookup(dictionary: Dictionary, codes: Sequence[int]) -> list[Text]:
+def distinct(codes: Array) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return the distinct codes (none negative), rising, and for each code its place among them."""
+    size = int(codes.max()) + 1 if len(codes) else 0
+    if size > len(codes) << 6:
+        found, places = np.unique(codes, return_inverse=True)
+        return found.astype(np.int64), places
+    table = np.zeros(size, np.int64)  # without sorting
+    table[codes] = 1
+    found = np.flatnonzero(table)
+    table[found] = np.arange(len(found))
+    return found, table[codes]
+
+
+def lookup(dictionary: Dictionary, codes: Sequence[int] | Array) -> list[Text]:
     """Return the values of distinct codes in rising order; None for code 0. Runs of codes cost one call each."""
-    out = _in_runs(dictionary.values, codes)
-    if codes and codes[0] == 0:
+    if not len(codes):
+        return []
+    if dictionary.pick is not None:
+        out = [*dictionary.pick(np.asarray(codes, np.int64))]
+    else:
+        out = _in_runs(dictionary.values, codes.tolist() if isinstance(codes, np.ndarray) else codes)
+    if codes[0] == 0:
         out[0] = None
     return out
 
@@ -219,16 +242,31 @@ def _entity_field(
     if physical is Physical.CODES:
         return Coded(refs, _list_dictionary(epoch.segment, source.column))
     if physical is Physical.BIN16:
-        return Coded(refs, Dictionary(key, lambda: len(entities), _bytes_of(epoch.segment, source.column)))
+        return Coded(refs, _bytes_dictionary(epoch.segment, source.column))
     return Numbers(entities.column(source.column)[refs].astype(_NUMPY[entry.type]), refs != 0)
+
+
+def _bytes_dictionary(segment: Segment, column: str) -> Dictionary:
+    entities, values = segment.entities, _bytes_of(segment, column)
+
+    def pick(codes: Array) -> Sequence[Text]:
+        part = entities.column(column)[codes]
+        return cut(part.tobytes(), part.dtype.itemsize)
+
+    def maybe(codes: Array, wanted: Sequence[Value]) -> npt.NDArray[np.bool_]:
+        heads = np.frombuffer(entities.column(column)[codes].tobytes(), "u8")[::2]
+        return np.isin(heads, [int.from_bytes(v[:8], sys.byteorder) for v in wanted if isinstance(v, bytes)])
+
+    return Dictionary(f"entity:{column}", lambda: len(entities), values, pick=pick, maybe=maybe)
 
 
 def _list_dictionary(segment: Segment, column: str) -> Dictionary:
     key, entities = f"entity:{column}", segment.entities
     lists = Lists(lambda: entities.lists(column), _string_dictionary(segment, key))
     return Dictionary(
-        key, lambda: len(entities), _lists_of(segment, column), lambda codes: _alike(segment, column, codes), lists
-    )
+        key, lambda: len(entities), _lists_of(segment, column), lambda codes: _alike(segment, column, codes), lists,
+        lambda codes: _picked_lists(lists, codes),
+    )  # fmt: skip
 
 
 def _alike(segment: Segment, column: str, codes: Array) -> Array:
@@ -255,8 +293,8 @@ def _lists_of(segment: Segment, column: str) -> Callable[[int, int], Sequence[Te
         first = int(offsets[start])
         part = codes[first : int(offsets[stop])]
         items = part.tolist()
-        distinct = sorted(set(items))
-        texts = dict(zip(distinct, _in_runs(strings.values, distinct), strict=True))
+        rising = sorted(set(items))
+        texts = dict(zip(rising, _in_runs(strings.values, rising), strict=True))
         items = [texts[c] for c in items]
         ends = (offsets[start : stop + 1] - first).tolist()
         return [tuple(items[a:b]) or None for a, b in pairwise(ends)]
@@ -264,10 +302,24 @@ def _lists_of(segment: Segment, column: str) -> Callable[[int, int], Sequence[Te
     return values
 
 
+def _picked_lists(lists: Lists, codes: Array) -> Sequence[Text]:
+    """Return the values of some codes: each element is looked up once."""
+    offsets, items = lists.arrays()
+    starts = offsets[codes]
+    ends = np.cumsum(offsets[codes + 1] - starts)
+    begins = np.concatenate([[0], ends[:-1]])
+    places = np.arange(ends[-1]) + np.repeat(starts - begins, ends - begins)
+    elements, inverse = distinct(items[places])
+    texts = cast("list[bytes]", _in_runs(lists.elements.values, elements.tolist()))
+    found = [texts[place] for place in inverse.tolist()]
+    parts = (found[a:b] for a, b in zip(begins.tolist(), ends.tolist(), strict=True))
+    return [(b" ".join(part) if lists.joined else tuple(part)) if part else None for part in parts]
+
+
 def _bytes_of(segment: Segment, column: str) -> Callable[[int, int], Sequence[Text]]:
     def values(start: int, stop: int) -> Sequence[Text]:
         part = segment.entities.column(column)[start:stop]
-        out: list[Text] = [bytes(v) for v in part]
+        out: list[Text] = [*cut(part.tobytes(), part.dtype.itemsize)]
         if start == 0 and out:
             out[0] = None
         return out
@@ -290,13 +342,31 @@ def _derive(function: str, base: Coded | Numbers) -> Coded | Numbers:
             return [v if isinstance(v, bytes) else None for v in found]
 
         lists = None if inner.lists is None else replace(inner.lists, joined=True)
-        return Coded(base.codes, Dictionary(f"{inner.key}|{function}", inner.size, joined, inner.alike, lists))
-    scalar = SCALAR[function]
+        pick = None if lists is None else lambda codes: _picked_lists(lists, codes)
+        return Coded(base.codes, Dictionary(f"{inner.key}|{function}", inner.size, joined, inner.alike, lists, pick))
+    scalar, bulk = SCALAR[function], IN_BULK.get(function)
 
     def mapped(start: int, stop: int) -> Sequence[Text]:
+        if bulk is not None:
+            return bulk(cast("Sequence[bytes | None]", inner.values(start, stop)))
         return [scalar(v) if isinstance(v, bytes) else None for v in inner.values(start, stop)]
 
-    return Coded(base.codes, Dictionary(f"{inner.key}|{function}", inner.size, mapped, inner.alike))
+    def picked(codes: Array) -> Sequence[Text]:
+        values = lookup(inner, codes)
+        if bulk is not None:
+            return bulk(cast("Sequence[bytes | None]", values))
+        return [scalar(v) if isinstance(v, bytes) else None for v in values]
+
+    maybe = None
+    if function == "hex" and inner.maybe is not None:
+        of_bytes = inner.maybe
+
+        def maybe(codes: Array, wanted: Sequence[Value]) -> npt.NDArray[np.bool_]:
+            return of_bytes(codes, [unhex(v) for v in wanted if isinstance(v, bytes)])
+
+    return Coded(
+        base.codes, Dictionary(f"{inner.key}|{function}", inner.size, mapped, inner.alike, pick=picked, maybe=maybe)
+    )
 
 
 def _counts(base: Coded) -> Numbers:

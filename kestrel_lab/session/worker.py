@@ -11,7 +11,7 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import Any
 
-from kestrel_lab.engine import SHARDS, Matcher, Scan, Scanner
+from kestrel_lab.engine import SHARDS, Matcher, Scan, Scanner, ready
 from kestrel_lab.schema.alert import Exhausted
 from kestrel_lab.schema.epoch import Epoch, EpochSource
 from kestrel_lab.session.drive import EngineSpec
@@ -44,7 +44,7 @@ def serve(connection: Connection[Any, Any], open_source: Open, spec: EngineSpec,
             case (("scan" | "skip") as what, numbers):
                 epochs = [cursor.seek(number) for number in numbers]
                 scans = [scanner.skip(e) for e in epochs] if what == "skip" else scanner.scan_span(epochs)
-                connection.send(("scan", numbers[-1], _summary(scans), pickle.dumps(scans)))
+                connection.send(("scan", numbers[-1], _summary(scans), pickle.dumps([ready(scan) for scan in scans])))
             case ("feed", number, blob):
                 alerts = [alert for scan in pickle.loads(blob) for alert in matcher.feed(scan)]
                 connection.send(("alerts", number, alerts, matcher.low()))

@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 
 from kestrel_lab.engine.evidence import EvidenceStore
+from kestrel_lab.engine.forget import forget_keys
 from kestrel_lab.engine.limits import Limits
+from kestrel_lab.engine.numbering import Numbering
 from kestrel_lab.engine.remember import recall, remember
 from kestrel_lab.engine.scan import Hits, Scan
 from kestrel_lab.engine.sequence import SequenceMachine
@@ -26,6 +28,7 @@ class Keys:
     """Stands for `JoinKeys`."""
 
     sets: list[tuple[bytes, ...]]
+    origin: None = None
 
     def found(self) -> tuple[list[tuple[bytes, ...]], Any]:
         distinct = sorted(set(self.sets))
@@ -35,6 +38,8 @@ class Keys:
 class NoCaptures:
     """Stands for `Captures` of rules that capture nothing."""
 
+    source = None
+
     def copy(self) -> NoCaptures:
         return self
 
@@ -42,9 +47,6 @@ class NoCaptures:
         return [{} for _ in indexes]
 
     def keep(self, indexes: Sequence[int]) -> None:
-        pass
-
-    def settle(self) -> None:
         pass
 
 
@@ -92,16 +94,19 @@ class Run:
 
     def _new(self) -> None:
         program = program_of(self.items)
-        self.machines = [SequenceMachine(program, shards, self.limits) for shards in self.shards]
+        self.numberings = [Numbering(shards, spare=4_096) for shards in self.shards]
+        self.machines = [SequenceMachine(program, numbering, self.limits) for numbering in self.numberings]
         self.evidence = [EvidenceStore() for _ in self.shards]
 
     def feed(self, events: Sequence[Event]) -> None:
         scan = scan_of(events, self.now, self.items, self.limits.tick)
         for machine, evidence in zip(self.machines, self.evidence, strict=True):
-            if not machine.idle(scan.hits["r"], scan):
-                bases = [evidence.add(block.captures) for block in scan.hits["r"]]
-                self._keep(machine.feed(scan.hits["r"], bases, scan))
-                evidence.keep(bases, machine.handles())
+            blocks = machine.useful(scan.hits["r"])
+            if blocks or not machine.rests:
+                handles = [evidence.add(block.captures, len(block.event_id)) for block in blocks]
+                self._keep(machine.feed(blocks, handles, scan))
+                evidence.keep(machine.handles())
+            forget_keys(machine.numbering, [machine], scan.event_time_ns)
         self.now = scan.event_time_ns
 
     def finish(self) -> None:

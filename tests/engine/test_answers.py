@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kestrel_lab.engine import Engine, Matcher, Scanner, columns, merge_states
+from kestrel_lab.engine import Engine, Matcher, Scanner, columns, merge_states, ready
 from kestrel_lab.engine.plan import StagePlan
 from kestrel_lab.engine.predicate import Backend
 from kestrel_lab.schema.alert import Mode, alert_digest
@@ -116,7 +116,7 @@ def test_shards_split_over_matchers_give_the_same_alerts(workers: int) -> None:
     matchers = [Matcher(PACK, frozenset(range(n, 64, workers))) for n in range(workers)]
     whole = Engine(PACK, INFO, "live")
     for number, epoch in enumerate(epochs):
-        scan = pickle.loads(pickle.dumps(scanners[number % workers].scan(epoch)))
+        scan = pickle.loads(pickle.dumps(ready(scanners[number % workers].scan(epoch))))
         alerts = [a for m in matchers for a in m.feed(scan)]
         assert sorted(alerts, key=lambda a: a.sort_key) == whole.process(epoch).alerts
     merged, again = merge_states([m.dump() for m in matchers]), Matcher(PACK)

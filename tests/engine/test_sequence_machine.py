@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -59,3 +61,16 @@ def test_it_does_what_is_defined(
     workers = data.draw(st.sampled_from([1, 2, 5]))
     assert run(items, limits, events, cuts, workers, restart) == (found, evicted, state)
     assert run(items, limits, events, []) == (found, evicted, state)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_events_of_later_items_count_whenever_what_they_follow_came(seed: int) -> None:
+    rng = random.Random(seed)
+    count, limits = rng.randint(2, 4), Limits(pending=2, tick=16)
+    items = [(rng.randrange(3), rng.random() < 0.2) for _ in range(count)]
+    shape = Items((*items, (3, False)), rng.choice([None, UNTIL]), 40)
+    stages = [0, 1, 2, 3, 0, 1, 2, UNTIL]
+    events = [Event(n, n, {rng.choice(stages): (rng.choice(KEYS[:2]),)}) for n in range(1, 160)]
+    expected = sorted(Reference(shape, limits.pending, limits.pending_per_key, limits.tick).run(events), key=order)
+    for size in (1, 4, 30):
+        assert run(shape, limits, events, range(size, len(events), size))[0] == expected

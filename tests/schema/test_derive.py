@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kestrel_lab.schema.derive import OF_LIST, SCALAR, basename, dirname, extension, hex_text, join
+from kestrel_lab.schema.derive import OF_LIST, SCALAR, basename, dirname, extension, hex_text, hex_texts, join, unhex
 from kestrel_lab.schema.fields import FIELDS
 from kestrel_lab.schema.types import Derived
 
@@ -56,3 +56,15 @@ def test_every_derived_field_names_a_function_and_a_field() -> None:
         if isinstance(field.source, Derived):
             assert field.source.function in SCALAR.keys() | OF_LIST.keys()
             assert field.source.of in names
+
+
+@given(st.lists(st.none() | st.binary(max_size=3)) | st.lists(st.none() | st.binary(min_size=2, max_size=2)))
+def test_hexadecimal_digits_in_bulk_are_those_of_each(values: list[bytes | None]) -> None:
+    texts = hex_texts(values)
+    assert texts == [None if v is None else hex_text(v) for v in values]
+    assert [None if t is None else unhex(t) for t in texts] == values
+
+
+@pytest.mark.parametrize("text", [b"A0", b"a", b"a0 ", b"\xff\xff", b"0g"])
+def test_what_is_no_hexadecimal_text_is_made_of_nothing(text: bytes) -> None:
+    assert unhex(text) is None
