@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from kestrel_lab.engine.gates import Clause
 from kestrel_lab.engine.limits import Limits
 from kestrel_lab.engine.lua.rule import LuaRuleModule
-from kestrel_lab.engine.plan import plan_tables
+from kestrel_lab.engine.plan import StagePlan, plan_tables
 from kestrel_lab.engine.rule import Rule
 from kestrel_lab.engine.shape import numbered_stages
 from kestrel_lab.eql import show
@@ -71,7 +71,7 @@ def explain_rule(rule: Rule, schema: Schema, limits: Limits) -> RuleExplanation:
     keys: dict[int, dict[str, str | None]] = {}
     for table, plan in plans.items():
         for stage in plan.stages:
-            keys.setdefault(stage.number, {})[table] = " and ".join(map(_clause, stage.gates)) or None
+            keys.setdefault(stage.number, {})[table] = _key(stage)
     first = {id(stage): number for number, stage in numbered_stages(program)}
     stages = tuple(
         StageFacts(
@@ -97,6 +97,11 @@ def explain_rule(rule: Rule, schema: Schema, limits: Limits) -> RuleExplanation:
         worst_fuel=limits.worst(sum(module.cost_per_row), sum(module.cost_per_call)),
         fuel_limit=limits.fuel,
     )
+
+
+def _key(stage: StagePlan) -> str | None:
+    bars = [f"not {show.show_test(test.field, test)}" for test in stage.bars]
+    return " and ".join([*map(_clause, stage.gates), *bars]) or None
 
 
 def _clause(clause: Clause) -> str:

@@ -1,8 +1,9 @@
 """What every hit of a condition passes: clauses of text tests, for an index that finds rows without evaluating it.
 
 A clause is a list of tests; a hit passes at least one of each clause. A condition joined by `and` has the clauses of
-all its parts. Of one joined by `or`, each part gives its best clause, and those together are one. So clauses depend on
-the condition alone.
+all its parts. Of one joined by `or`, each part gives its best clause, and those together are one; the second best of
+each are another, and so on. A bar is a test that no hit passes: what stands under `not`, where it is decided by the
+first look at a value. So clauses and bars depend on the condition alone.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
 from kestrel_lab.engine.glob import key_of
+from kestrel_lab.engine.literals import MAX_BYTES
 from kestrel_lab.eql import TextTest
-from kestrel_lab.eql.ir import And, Expr, Or, TextLeaf
-from kestrel_lab.schema.derive import PARTS
+from kestrel_lab.eql.ir import And, Expr, Not, Or, TextLeaf
+from kestrel_lab.schema.derive import OF_LIST, PARTS
 from kestrel_lab.schema.types import ByAction, Constant, Derived, Entity, Field, Parent
 
+_DEPTH = 3  # clauses of a condition joined by `or`
 _LITERAL_OPS = ("equal", "prefix", "suffix", "contains", "like")
 
 Clause: TypeAlias = tuple[TextTest, ...]
@@ -31,6 +34,24 @@ def clauses_of(expr: Expr, known: Mapping[str, Field]) -> tuple[Clause, ...]:
     found += [wider for clause in found if (wider := _of_origins(clause, known))]
     useful = [clause for clause in dict.fromkeys(found) if any(_tells(test, known) for test in clause)]
     return tuple(sorted(useful, key=lambda clause: _rank(clause, known)))
+
+
+def bars_of(expr: Expr, known: Mapping[str, Field]) -> tuple[TextTest, ...]:
+    """Return the tests that no hit of a condition passes, as far as values tell them without a closer look."""
+    items = expr.items if isinstance(expr, And) else (expr,)
+    under = (item.item for item in items if isinstance(item, Not))
+    tests = dict.fromkeys(leaf.test for leaf in under if isinstance(leaf, TextLeaf))
+    return tuple(test for test in tests if _tells(test, known) and _is_plain(test, known))
+
+
+def _is_plain(test: TextTest, known: Mapping[str, Field]) -> bool:
+    """Return whether one look at a value decides a test."""
+    source = known[test.field].source
+    if isinstance(source, Derived) and source.function in OF_LIST:
+        return False
+    if test.op in ("equal", "prefix", "suffix", "contains"):
+        return all(0 < len(pattern) <= MAX_BYTES for pattern in test.patterns)
+    return test.op in ("address", "cidr")
 
 
 def _clauses(root: Expr, known: Mapping[str, Field]) -> list[Clause]:
@@ -53,10 +74,12 @@ def _clauses(root: Expr, known: Mapping[str, Field]) -> list[Clause]:
 def _joined(node: And | Or, parts: Sequence[list[Clause]], known: Mapping[str, Field]) -> list[Clause]:
     if isinstance(node, And):
         return [clause for part in parts for clause in part]
-    best = [min(part, key=lambda clause: _rank(clause, known), default=()) for part in parts]
-    if not all(best):
+    if not all(parts):
         return []
-    return [tuple(sorted({test for clause in best for test in clause}, key=_order))]
+    ranked = [sorted(part, key=lambda clause: _rank(clause, known)) for part in parts]
+    depth = min(max(map(len, ranked)), _DEPTH)
+    choices = ([part[min(place, len(part) - 1)] for part in ranked] for place in range(depth))
+    return [tuple(sorted({test for clause in choice for test in clause}, key=_order)) for choice in choices]
 
 
 def _of_origins(clause: Clause, known: Mapping[str, Field]) -> Clause:

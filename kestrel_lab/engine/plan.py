@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kestrel_lab.engine.captures import captured_fields
-from kestrel_lab.engine.gates import Clause, clauses_of
+from kestrel_lab.engine.gates import Clause, bars_of, clauses_of
 from kestrel_lab.engine.reach import can_fire
 from kestrel_lab.engine.rule import Rule
 from kestrel_lab.engine.shape import numbered_stages
@@ -36,7 +36,7 @@ class StagePlan:
     Attributes:
         rule: position of the rule in the pack; `number`: of the stage in its module.
         actions: for each action code, whether the stage looks at it here.
-        gates: the index finds its rows by them: they pass a test of each.
+        gates, bars: the index finds its rows by them: they pass a test of each gate, and no bar.
         columns: column slots it reads, each with the text tests it puts to it.
         by: fields of the join key (None: null for every event), each with whether null joins null.
     """
@@ -46,6 +46,7 @@ class StagePlan:
     number: int
     actions: npt.NDArray[np.bool_]
     gates: tuple[Clause, ...]
+    bars: tuple[TextTest, ...]
     columns: Mapping[Slot, tuple[TextTest, ...]]
     by: tuple[tuple[str | None, bool], ...]
     captures: tuple[str, ...]
@@ -86,7 +87,7 @@ def tests_by_dictionary(
                 tests = found.setdefault(schema.dictionary_key(plan.table, slot.field), {})
                 if slot.test is not None:
                     tests.setdefault(key_of_test(slot.test), slot.test)
-        for test in (t for stage in plan.stages for clause in stage.gates for t in clause):
+        for test in (t for stage in plan.stages for clause in (*stage.gates, stage.bars) for t in clause):
             found.setdefault(schema.dictionary_key(plan.table, test.field), {}).setdefault(key_of_test(test), test)
     return {key: tuple(tests.values()) for key, tests in found.items()}
 
@@ -122,6 +123,7 @@ def _stage_plan(
         number=number,
         actions=actions,
         gates=clauses_of(stage.expr, schema.fields),
+        bars=bars_of(stage.expr, schema.fields),
         columns=columns,
         by=tuple(zip(stage.by, optional, strict=True)),
         captures=() if stage is rule.program.until else captured_fields(rule.captures, table, schema),

@@ -25,6 +25,10 @@ Found = dict[StagePlan, list[int]]
 
 #: What asks one field twice, several fields at once, and things that are only known after a closer look.
 _MORE = {
+    "barred": 'process where not process.name == "bash" and not process.args : "/tmp/a.sh" and process.pid > 0',
+    "barred-file": 'file where file.path like "/*" and not file.extension in ("sh", "txt") and not user.id == "0"',
+    "branches": 'any where (process.name == "sh" and process.args == "-c" and user.id == "0") or '
+    '(process.executable like "/t*.sh" and user.id == "1000")',
     "two-fields": 'process where process.name == "bash" or process.args like "*-c*tmp*" or user.id == "0"',
     "late": 'process where process.args regex "/tm.*" and (process.executable like "*/b*c" or process.name == "sh")',
     "both-doubtful": 'process where process.executable like "/t*p/a*" or process.command_line like "b*-c*sh"',
@@ -53,7 +57,7 @@ def holds(test: TextTest, value: object) -> bool:
 
 
 def by_definition(info: SourceInfo, epoch: Epoch, plan: TablePlan) -> Found:
-    fields = {test.field for stage in plan.stages for clause in stage.gates for test in clause}
+    fields = {test.field for stage in plan.stages for clause in (*stage.gates, stage.bars) for test in clause}
     values = {field: python_values(resolve(info, epoch, plan.table, field)) for field in fields}
     actions: Array = epoch.tables[plan.table].column("action")
     out: Found = {}
@@ -61,6 +65,7 @@ def by_definition(info: SourceInfo, epoch: Epoch, plan: TablePlan) -> Found:
         passing = stage.actions[actions]
         for clause in stage.gates:
             passing &= [any(holds(t, values[t.field][row]) for t in clause) for row in range(len(actions))]
+        passing &= [not any(holds(t, values[t.field][row]) for t in stage.bars) for row in range(len(actions))]
         if passing.any():
             out[stage] = np.flatnonzero(passing).tolist()
     return out
