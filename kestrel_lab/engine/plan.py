@@ -39,6 +39,8 @@ class StagePlan:
         gates, bars: the index finds its rows by them: they pass a test of each gate, and no bar.
         columns: column slots it reads, each with the text tests it puts to it.
         by: fields of the join key (None: null for every event), each with whether null joins null.
+        twins: the same for stages of the table that are the same condition on the same events, so the same code, and
+            different for others.
     """
 
     rule: int
@@ -50,6 +52,7 @@ class StagePlan:
     columns: Mapping[Slot, tuple[TextTest, ...]]
     by: tuple[tuple[str | None, bool], ...]
     captures: tuple[str, ...]
+    twins: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +97,9 @@ def tests_by_dictionary(
 
 def _table_plan(table: str, rules: Sequence[Rule], schema: Schema, idle: Container[int]) -> TablePlan:
     codes = {a.code for a in schema.actions_of(table)}
+    twins: dict[object, int] = {}
     stages = tuple(
-        _stage_plan(position, rule, number, stage, table, codes, schema)
+        _stage_plan(position, rule, number, stage, table, codes, schema, twins)
         for position, rule in enumerate(rules)
         if position not in idle
         for number, stage in numbered_stages(rule.program)
@@ -105,7 +109,14 @@ def _table_plan(table: str, rules: Sequence[Rule], schema: Schema, idle: Contain
 
 
 def _stage_plan(
-    position: int, rule: Rule, number: int, stage: Stage, table: str, codes: set[int], schema: Schema
+    position: int,
+    rule: Rule,
+    number: int,
+    stage: Stage,
+    table: str,
+    codes: set[int],
+    schema: Schema,
+    twins: dict[object, int],
 ) -> StagePlan:
     actions = np.zeros(256, np.bool_)
     actions[sorted(stage.actions & codes)] = True
@@ -116,6 +127,7 @@ def _stage_plan(
                 continue
             tests = (leaf.test,) if isinstance(leaf, TextLeaf) else ()
             columns[slot] = tuple(dict.fromkeys((*columns.get(slot, ()), *tests)))
+    alike = (stage.expr, actions.tobytes()) if rule.module.lowered else (position, number)
     optional = stage.by_optional or (False,) * len(stage.by)
     return StagePlan(
         rule=position,
@@ -127,4 +139,5 @@ def _stage_plan(
         columns=columns,
         by=tuple(zip(stage.by, optional, strict=True)),
         captures=() if stage is rule.program.until else captured_fields(rule.captures, table, schema),
+        twins=twins.setdefault(alike, len(twins)),
     )

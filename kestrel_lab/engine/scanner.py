@@ -7,6 +7,7 @@ once per (stage, table, epoch) that has rows to look at, whatever calls there we
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -115,33 +116,53 @@ class Scanner:
             return
         distinct = {id(rows): rows for _, rows in found}
         held = {which: Holding.of(rows, starts - window.start) for which, rows in distinct.items()}
+        done: dict[int, _Done] = {}
         for stage, rows in found:
             begun = progress.epochs_begun((plan.table, stage), held[id(rows)])
-            self._evaluate(plan.table, stage, rows, window.start, begun, progress)
+            if stage.rule not in progress.stopped:
+                self._evaluate(plan.table, stage, rows, window.start, begun, progress, done)
 
-    def _evaluate(self, table: str, stage: StagePlan, rows: Array, start: int, begun: int, progress: Progress) -> None:
-        """Run one stage on its rows, counted from the table's row `start`; `begun`: the epochs to charge."""
-        if stage.rule in progress.stopped:
-            return
+    def _evaluate(
+        self, table: str, stage: StagePlan, rows: Array, start: int, begun: int, progress: Progress,
+        done: dict[int, _Done],
+    ) -> None:  # fmt: skip
+        """Find what passes of a stage's rows, counted from the table's row `start`.
+
+        Args:
+            begun: the epochs to charge.
+            done: what was found of other stages' rows; twins find the same and use the same fuel.
+        """
+        before = progress.fuel_left(stage.rule)
+        empty = self._predicates[stage.rule].cost_of_a_call(stage.number)
+        progress.evaluations += len(rows)
+        known = done.get(stage.twins)
+        if known is None or known.rows is not rows or 2 * (empty + known.fuel) > before:
+            try:
+                hits, used = self._run(table, stage, rows, before)
+            except TrappedError as error:
+                progress.stop(stage.rule, self._limits.fuel, trapped=not error.out_of_fuel)
+                return
+            known = done[stage.twins] = _Done(rows, hits.astype(np.int64) + start, used - empty)
+        progress.left[stage.rule] = before - empty - known.fuel
+        progress.used[stage.rule] = progress.used.get(stage.rule, 0) + known.fuel + empty * begun
+        if len(known.hits):
+            progress.hits.setdefault((table, stage), []).append(known.hits)
+
+    def _run(self, table: str, stage: StagePlan, rows: Array, fuel: int) -> tuple[Array, int]:
+        """Return which of its rows pass a stage, and the fuel used.
+
+        Raises:
+            TrappedError: if it traps, runs out of fuel, or says what cannot be.
+        """
         columns, predicate = self._columns, self._predicates[stage.rule]
         columns.put_rows(rows)
+        predicate.refuel(fuel)
         frame = columns.frame(table, stage.rule)
-        before = progress.fuel_left(stage.rule)
-        predicate.refuel(before)
-        progress.evaluations += len(rows)
-        try:
-            count = predicate.run(stage.number, frame, columns.rows_at, len(rows), columns.out_at)
-            hits = columns.hits(count)
-            if count and not self._are_among(hits, rows):
-                raise TrappedError
-        except TrappedError as error:
-            progress.stop(stage.rule, self._limits.fuel, trapped=not error.out_of_fuel)
-            return
-        left = progress.left[stage.rule] = predicate.fuel_left()
-        empty = predicate.cost_of_a_call(stage.number)
-        progress.used[stage.rule] = progress.used.get(stage.rule, 0) + before - left + empty * (begun - 1)
-        if count:
-            progress.hits.setdefault((table, stage), []).append(hits.astype(np.int64) + start)
+        count = predicate.run(stage.number, frame, columns.rows_at, len(rows), columns.out_at)
+        hits = columns.hits(count)
+        if count and not self._are_among(hits, rows):
+            raise TrappedError
+        return hits, fuel - predicate.fuel_left()
 
     def _are_among(self, hits: Array, rows: Array) -> bool:
         """Return whether the hits rise and are all among the rows, which rise."""
@@ -157,10 +178,13 @@ class Scanner:
         rules = self._pack.rules
         times = event_times(epoch) if progress.hits else {}
         hits: dict[str, list[Hits]] = {}
+        stamps: dict[tuple[int, ...], _Stamps] = {}  # twins have the same
         for (table, stage), rows in sorted(progress.hits.items(), key=lambda item: item[0][1].rule):
             if stage.rule not in progress.stopped:
-                made = progress.made.get((table, stage))
-                block = self._hits(epoch, table, stage, np.concatenate(rows), times[table], made)
+                which = tuple(map(id, rows))
+                if which not in stamps:
+                    stamps[which] = _Stamps.of(epoch, table, np.concatenate(rows), times[table])
+                block = self._hits(epoch, table, stage, stamps[which], progress.made.get((table, stage)))
                 hits.setdefault(stage.rule_id, []).append(block)
         return Scan(
             epoch=epoch.number,
@@ -181,16 +205,35 @@ class Scanner:
             gaps=found_gaps(epoch),
         )
 
-    def _hits(
-        self, epoch: Epoch, table: str, stage: StagePlan, rows: Array, times: Array, made: Made | None
-    ) -> Hits:  # fmt: skip
-        data = epoch.tables[table]
+    def _hits(self, epoch: Epoch, table: str, stage: StagePlan, stamps: _Stamps, made: Made | None) -> Hits:
         return Hits(
             rule_id=stage.rule_id,
             stage=stage.number,
-            event_id=data.column("event_id").take(rows),
-            event_time=times.take(rows),
-            ts_boot_ns=data.column("ts_boot_ns").take(rows),
-            keys=JoinKeys(self._info, epoch, table, stage.by, rows),
-            captures=Captures(self._info, epoch, table, stage.captures, rows, made),
+            event_id=stamps.event_id,
+            event_time=stamps.event_time,
+            ts_boot_ns=stamps.boot,
+            keys=JoinKeys(self._info, epoch, table, stage.by, stamps.rows),
+            captures=Captures(self._info, epoch, table, stage.captures, stamps.rows, made),
         )
+
+
+class _Done(NamedTuple):
+    """What a stage found: of which rows, the table's rows that passed, and the fuel used beside that of a call."""
+
+    rows: Array
+    hits: Array
+    fuel: int
+
+
+class _Stamps(NamedTuple):
+    """Rows of a table, and what tells when they happened."""
+
+    rows: Array
+    event_id: Array
+    event_time: Array
+    boot: Array
+
+    @classmethod
+    def of(cls, epoch: Epoch, table: str, rows: Array, times: Array) -> _Stamps:
+        data = epoch.tables[table]
+        return cls(rows, data.column("event_id").take(rows), times.take(rows), data.column("ts_boot_ns").take(rows))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kestrel_lab.engine import Engine, Matcher, Scanner, columns, merge_states, ready
+from kestrel_lab.engine import Engine, Limits, Matcher, Scanner, columns, merge_states, ready
 from kestrel_lab.engine.plan import StagePlan
 from kestrel_lab.engine.predicate import Backend
 from kestrel_lab.schema.alert import Mode, alert_digest
@@ -60,6 +60,35 @@ def test_other_rules_change_neither_alerts_nor_fuel(rule_id: str) -> None:
     assert apart == [a.event_ids for e in epochs for a in together.process(e).alerts if a.rule_id == rule_id]
     assert apart
     assert together.fuel[rule_id] == alone.fuel[rule_id]
+
+
+@pytest.mark.parametrize(
+    ("backend", "fuel"), [("wasm", None), ("lua", None), *(("wasm", fuel) for fuel in (150, 400, 700, 1_000, 1_500))]
+)
+def test_rules_that_share_conditions_answer_and_burn_as_they_do_alone(backend: Backend, fuel: int | None) -> None:
+    limits = Limits() if fuel is None else Limits(fuel=fuel)
+    start, end = 'process where event.type == "start" and process.name == "bash"', 'process where event.type == "end"'
+    shared = {
+        "first": start,
+        "again": start,
+        "sequence": f"sequence by process.pid [{start}] [{end}] until [file where true]",
+        "swapped": f"sequence by process.pid [{end}] [any where process.pid > 2] [{start}]",
+        "with-another": f"sequence by user.id [file where true] [{start}] [{start}]",
+    }
+    pack, alone = pack_of(shared), {rule_id: pack_of({rule_id: query}) for rule_id, query in shared.items()}
+    engine = Engine(pack, INFO, "live", limits, backend)
+    apart = {rule_id: Engine(p, INFO, "live", limits, backend) for rule_id, p in alone.items()}
+    stopped = 0
+    for epoch in source(random_events(8, 400), epoch_rows=80).stored:
+        together, one_by_one = engine.process(epoch), {rule_id: e.process(epoch) for rule_id, e in apart.items()}
+        for rule_id, result in one_by_one.items():
+            assert [a.event_ids for a in together.alerts if a.rule_id == rule_id] == [
+                a.event_ids for a in result.alerts
+            ]
+            assert [x for x in together.exhausted if x.rule_id == rule_id] == list(result.exhausted)
+            stopped += len(result.exhausted)
+    assert dict(engine.fuel) == {rule_id: e.fuel[rule_id] for rule_id, e in apart.items()}
+    assert bool(stopped) == (fuel is not None)
 
 
 def test_the_order_of_the_files_changes_nothing() -> None:
