@@ -114,7 +114,7 @@ def varied(query: str, k: int) -> str:
 def spans(mix: Path, events: int) -> Iterator[list[Any]]:
     """Yield spans of decoded epochs, as a replay gathers them."""
     from bench.tile import faster, tiled
-    from kestrel_lab.engine.span import SPAN_ROWS
+    from kestrel_lab.engine.scanning.span import SPAN_ROWS
     from kestrel_lab.recording import open_recording
 
     part: list[Any] = []

@@ -2,22 +2,22 @@
 
 from kestrel_lab.engine.adhoc import query_pack
 from kestrel_lab.engine.build import ENGINE_VERSION, engine_build
-from kestrel_lab.engine.check import RuleCheck
 from kestrel_lab.engine.engine import Engine, EpochResult
-from kestrel_lab.engine.explain import RuleExplanation, StageFacts, explain_rule
-from kestrel_lab.engine.keys import SHARDS
+from kestrel_lab.engine.explaining.explain import RuleExplanation, StageFacts, explain_rule
+from kestrel_lab.engine.explaining.trace import Step, trace
+from kestrel_lab.engine.explaining.verdict import EventVerdict, Part, StageVerdict, verdict
+from kestrel_lab.engine.hits.keys import SHARDS
+from kestrel_lab.engine.hits.scan import Hits, Scan
+from kestrel_lab.engine.hits.travel import ready
 from kestrel_lab.engine.limits import PATIENT, Limits, usual_limits
-from kestrel_lab.engine.matcher import Matcher
-from kestrel_lab.engine.pack import Pack, Unsupported, check_pack, load_pack, pack_from_files
-from kestrel_lab.engine.pipes import Pipes
-from kestrel_lab.engine.rule import Rule
-from kestrel_lab.engine.scan import Hits, Scan
-from kestrel_lab.engine.scanner import Scanner
-from kestrel_lab.engine.span import SPAN_ROWS
-from kestrel_lab.engine.state import merge as merge_states
-from kestrel_lab.engine.trace import Step, trace
-from kestrel_lab.engine.travel import ready
-from kestrel_lab.engine.verdict import EventVerdict, Part, StageVerdict, verdict
+from kestrel_lab.engine.matching.matcher import Matcher
+from kestrel_lab.engine.matching.pipes import Pipes
+from kestrel_lab.engine.matching.state import merge as merge_states
+from kestrel_lab.engine.packs.check import RuleCheck
+from kestrel_lab.engine.packs.pack import Pack, Unsupported, check_pack, load_pack, pack_from_files
+from kestrel_lab.engine.packs.rule import Rule
+from kestrel_lab.engine.scanning.scanner import Scanner
+from kestrel_lab.engine.scanning.span import SPAN_ROWS
 
 __all__ = [
     "ENGINE_VERSION",

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from kestrel_lab.engine.languages import LANGUAGES
 from kestrel_lab.engine.limits import Limits
-from kestrel_lab.engine.pack import Pack
-from kestrel_lab.engine.rulecompile import compile_rule
-from kestrel_lab.engine.rulefile import RuleFile
+from kestrel_lab.engine.packs.languages import LANGUAGES
+from kestrel_lab.engine.packs.pack import Pack
+from kestrel_lab.engine.packs.rulecompile import compile_rule
+from kestrel_lab.engine.packs.rulefile import RuleFile
 from kestrel_lab.schema.schema import BUILTIN, Schema
 
 

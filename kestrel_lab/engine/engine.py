@@ -6,14 +6,14 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from kestrel_lab.engine import state as states
+from kestrel_lab.engine.hits.scan import Scan
 from kestrel_lab.engine.limits import Limits
-from kestrel_lab.engine.matcher import Matcher
-from kestrel_lab.engine.pack import Pack
-from kestrel_lab.engine.pipes import Pipes
+from kestrel_lab.engine.matching import state as states
+from kestrel_lab.engine.matching.matcher import Matcher
+from kestrel_lab.engine.matching.pipes import Pipes
+from kestrel_lab.engine.packs.pack import Pack
 from kestrel_lab.engine.predicate import Backend
-from kestrel_lab.engine.scan import Scan
-from kestrel_lab.engine.scanner import Scanner
+from kestrel_lab.engine.scanning.scanner import Scanner
 from kestrel_lab.schema.alert import Alert, Exhausted, Mode, Open
 from kestrel_lab.schema.epoch import End, Epoch, SourceInfo
 

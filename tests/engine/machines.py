@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from kestrel_lab.engine.evidence import EvidenceStore
-from kestrel_lab.engine.forget import forget_keys
+from kestrel_lab.engine.hits.scan import Hits, Scan
 from kestrel_lab.engine.limits import Limits
-from kestrel_lab.engine.numbering import Numbering
-from kestrel_lab.engine.remember import recall, remember
-from kestrel_lab.engine.scan import Hits, Scan
-from kestrel_lab.engine.sequence import SequenceMachine
-from kestrel_lab.engine.state import State, dump, load, merge
+from kestrel_lab.engine.matching.evidence import EvidenceStore
+from kestrel_lab.engine.matching.forget import forget_keys
+from kestrel_lab.engine.matching.numbering import Numbering
+from kestrel_lab.engine.matching.remember import recall, remember
+from kestrel_lab.engine.matching.sequence import SequenceMachine
+from kestrel_lab.engine.matching.state import State, dump, load, merge
 from kestrel_lab.eql.ir import TRUE, Program, Stage
 from tests.engine.reference import Event, Found, Items
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from kestrel_lab.engine.keys import shard_of
+from kestrel_lab.engine.hits.keys import shard_of
 
 Key = bytes
 

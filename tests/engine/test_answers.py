@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kestrel_lab.engine import Engine, Limits, Matcher, Scanner, columns, merge_states, ready
-from kestrel_lab.engine.plan import StagePlan
+from kestrel_lab.engine import Engine, Limits, Matcher, Scanner, merge_states, ready
 from kestrel_lab.engine.predicate import Backend
+from kestrel_lab.engine.scanning import columns
+from kestrel_lab.engine.scanning.plan import StagePlan
 from kestrel_lab.schema.alert import Mode, alert_digest
 from tests.engine.support import MODES, QUERIES, found, pack_of, random_events, run
 from tests.eql import naive

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from kestrel_lab.engine import Engine, columns
+from kestrel_lab.engine import Engine
+from kestrel_lab.engine.scanning import columns
 from kestrel_lab.schema.alert import Alert, Mode
 from kestrel_lab.schema.epoch import Epoch
 from tests.engine.support import MODES, QUERIES, pack_of, random_events

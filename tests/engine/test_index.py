@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from kestrel_lab.engine.classes import TooManyClassesError
-from kestrel_lab.engine.columns import ColumnMemory
-from kestrel_lab.engine.index import TableIndex
-from kestrel_lab.engine.pack import Pack
-from kestrel_lab.engine.plan import StagePlan, TablePlan, plan_tables
-from kestrel_lab.engine.runtimes import Runtimes
-from kestrel_lab.engine.window import Window
+from kestrel_lab.engine.packs.pack import Pack
+from kestrel_lab.engine.scanning.columns import ColumnMemory
+from kestrel_lab.engine.scanning.index import TableIndex
+from kestrel_lab.engine.scanning.plan import StagePlan, TablePlan, plan_tables
+from kestrel_lab.engine.scanning.runtimes import Runtimes
+from kestrel_lab.engine.scanning.window import Window
+from kestrel_lab.engine.text.classes import TooManyClassesError
 from kestrel_lab.eql.compute import passes_value
 from kestrel_lab.eql.ir import TextTest
 from kestrel_lab.eql.texttest import passes
@@ -92,8 +92,10 @@ def check(pack: Pack, events: EpochSource) -> int:
 @pytest.mark.parametrize("cells", [1 << 20, 40, 1])
 @pytest.mark.parametrize("bits", [32 << 20, 20_000, 1])
 def test_a_stage_sees_what_passes_its_clauses(monkeypatch: pytest.MonkeyPatch, cells: int, bits: int) -> None:
-    monkeypatch.setattr("kestrel_lab.engine.index.step._CELLS", cells)  # tables that are outgrown, and none at all
-    monkeypatch.setattr("kestrel_lab.engine.index.states._MAX_BITS", bits)  # states that are forgotten
+    monkeypatch.setattr(
+        "kestrel_lab.engine.scanning.index.step._CELLS", cells
+    )  # tables that are outgrown, and none at all
+    monkeypatch.setattr("kestrel_lab.engine.scanning.index.states._MAX_BITS", bits)  # states that are forgotten
     pack = pack_of({**QUERIES, **_MORE})
     for seed in range(3):
         assert check(pack, source(random_events(seed), epoch_rows=23, segment_epochs=2)) > 500

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from kestrel_lab.engine import languages, load_pack, pack_from_files
-from kestrel_lab.engine.languages import Compiled, Language
+from kestrel_lab.engine import load_pack, pack_from_files
 from kestrel_lab.engine.limits import Limits
-from kestrel_lab.engine.rulefile import RuleFile
+from kestrel_lab.engine.packs import languages
+from kestrel_lab.engine.packs.languages import Compiled, Language
+from kestrel_lab.engine.packs.rulefile import RuleFile
 from kestrel_lab.eql import compile_query, lower_wasm
 from kestrel_lab.schema.errors import RuleError
 from kestrel_lab.schema.schema import Schema

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kestrel_lab.engine.classes import Classes
-from kestrel_lab.engine.gates import clauses_of
-from kestrel_lab.engine.vectors import Unions, Vectors
+from kestrel_lab.engine.scanning.gates import clauses_of
+from kestrel_lab.engine.text.classes import Classes
+from kestrel_lab.engine.text.vectors import Unions, Vectors
 from kestrel_lab.eql import compile_query
 from kestrel_lab.eql.ir import TextTest
 from kestrel_lab.eql.regex import translate
@@ -93,8 +93,8 @@ def test_a_list_of_vectors_has_what_any_of_them_has(
     vectors = Vectors(width)
     unions = Unions(vectors)
     with pytest.MonkeyPatch.context() as patch:  # with a table of pairs, without one, and where it is outgrown
-        patch.setattr("kestrel_lab.engine.vectors._TABLED", tabled)
-        patch.setattr("kestrel_lab.engine.vectors._LONG", long)
+        patch.setattr("kestrel_lab.engine.text.vectors._TABLED", tabled)
+        patch.setattr("kestrel_lab.engine.text.vectors._LONG", long)
         for half in (table[:40], table):
             numbers = vectors.number(half)
             flat = numbers[np.array([n % len(half) for items in lists for n in items], np.int64)]

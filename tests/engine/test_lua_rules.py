@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from kestrel_lab.engine import Engine, Limits, Pack, check_pack, columns, pack_from_files
-from kestrel_lab.engine.explain import explain_rule
+from kestrel_lab.engine import Engine, Limits, Pack, check_pack, pack_from_files
+from kestrel_lab.engine.explaining.explain import explain_rule
 from kestrel_lab.engine.lua.limits import DEPTH, LOAD_FUEL, MEMORY, TEXT
+from kestrel_lab.engine.scanning import columns
 from kestrel_lab.eql.lua.limits import MAX_BYTES, MAX_DEPTH, MAX_ENTRIES
 from kestrel_lab.schema.alert import Alert, Exhausted, Mode
 from kestrel_lab.schema.errors import RuleError

@@ -10,13 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kestrel_lab.engine import Engine, Limits, codenumbers, numbering, pairs
-from kestrel_lab.engine.codenumbers import NULL
-from kestrel_lab.engine.forget import forget_keys
-from kestrel_lab.engine.keyring import KeyRing
-from kestrel_lab.engine.keys import By, JoinKeys, shard_of
-from kestrel_lab.engine.numbering import Numbering
-from kestrel_lab.engine.pairs import Pairs
-from kestrel_lab.engine.sequence import SequenceMachine
+from kestrel_lab.engine.hits.keys import By, JoinKeys, shard_of
+from kestrel_lab.engine.matching.codenumbers import NULL
+from kestrel_lab.engine.matching.forget import forget_keys
+from kestrel_lab.engine.matching.keyring import KeyRing
+from kestrel_lab.engine.matching.numbering import Numbering
+from kestrel_lab.engine.matching.pairs import Pairs
+from kestrel_lab.engine.matching.sequence import SequenceMachine
 from kestrel_lab.schema.epoch import Epoch
 from tests.engine.machines import ALL, program_of
 from tests.engine.reference import Items

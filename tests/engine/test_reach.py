@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kestrel_lab.engine import pack_from_files
-from kestrel_lab.engine.reach import can_fire, reach_of
-from kestrel_lab.engine.scanner import Scanner
+from kestrel_lab.engine.packs.reach import can_fire, reach_of
+from kestrel_lab.engine.scanning.scanner import Scanner
 from kestrel_lab.eql import compile_query
 from kestrel_lab.schema.schema import BUILTIN
 from tests.engine.support import QUERIES, random_events, run, toml

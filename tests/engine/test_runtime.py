@@ -149,7 +149,7 @@ def test_a_pack_that_needs_too_much_memory_is_refused() -> None:
     names = ", ".join(f'"{n}"' for n in range(3))
     queries = {f"r{n}": f'process where process.name in ({names}, "n{n}")' for n in range(10)}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("kestrel_lab.engine.columns._MIN_CAPACITY", 1 << 24)
+        patch.setattr("kestrel_lab.engine.scanning.columns._MIN_CAPACITY", 1 << 24)
         with pytest.raises(LimitError, match="too many tests"):
             Engine(pack_of(queries), INFO, "live")
 

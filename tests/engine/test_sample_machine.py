@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kestrel_lab.engine import Engine, Limits
-from kestrel_lab.engine.sample import least_sample
+from kestrel_lab.engine.matching.sample import least_sample
 from tests.engine.support import pack_of
 from tests.support.epochs import INFO, source
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kestrel_lab.engine import Engine, Limits, Matcher, Scanner
-from kestrel_lab.engine.keys import decode, encode, shard_of
+from kestrel_lab.engine.hits.keys import decode, encode, shard_of
 from kestrel_lab.engine.limits import MAX_KEYS
 from kestrel_lab.schema.types import EqlType
 from tests.engine.machines import Run

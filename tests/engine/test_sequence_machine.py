@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kestrel_lab.engine.keys import shard_of
+from kestrel_lab.engine.hits.keys import shard_of
 from kestrel_lab.engine.limits import Limits
 from tests.engine.machines import order, run
 from tests.engine.reference import Event, Items, Reference

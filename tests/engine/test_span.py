@@ -8,8 +8,9 @@ from dataclasses import replace
 
 import pytest
 
-from kestrel_lab.engine import Engine, Limits, columns
-from kestrel_lab.engine.span import Span
+from kestrel_lab.engine import Engine, Limits
+from kestrel_lab.engine.scanning import columns
+from kestrel_lab.engine.scanning.span import Span
 from kestrel_lab.schema.alert import Alert
 from kestrel_lab.schema.epoch import Epoch
 from tests.engine.support import MODES, QUERIES, pack_of, random_events

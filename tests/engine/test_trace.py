@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from kestrel_lab.engine import Limits
-from kestrel_lab.engine.trace import Step, trace
+from kestrel_lab.engine.explaining.trace import Step, trace
 from kestrel_lab.schema.errors import UsageError
 from kestrel_lab.session import epoch_of
 from tests.engine.support import QUERIES, pack_of, random_events, run

@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from wasmtime import wat2wasm
 
-from kestrel_lab.engine import Engine, Limits, columns, load_pack, pack_from_files
+from kestrel_lab.engine import Engine, Limits, load_pack, pack_from_files
 from kestrel_lab.engine import limits as bounds
-from kestrel_lab.engine.reach import reach_of
+from kestrel_lab.engine.packs.reach import reach_of
+from kestrel_lab.engine.scanning import columns
 from kestrel_lab.engine.user.check import check_module
 from kestrel_lab.engine.user.columns import Column, _Items, place
 from kestrel_lab.engine.user.evaluate import _DATA_AT

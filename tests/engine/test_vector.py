@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kestrel_lab.engine import computed
-from kestrel_lab.engine.computed import ComputedColumn
-from kestrel_lab.engine.vector import is_vectorised
+from kestrel_lab.engine.scanning import computed
+from kestrel_lab.engine.scanning.computed import ComputedColumn
+from kestrel_lab.engine.scanning.vector import is_vectorised
 from kestrel_lab.eql import compile_query
 from kestrel_lab.eql.compute import Computation
 from kestrel_lab.eql.ir import Computed, leaves

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kestrel_lab.engine.textmatch import Matcher
+from kestrel_lab.engine.text.textmatch import Matcher
 from kestrel_lab.eql import compile_query
 from kestrel_lab.eql.interval import interval
 from kestrel_lab.eql.ir import TextLeaf, TextTest

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kestrel_lab.engine.textmatch import Matcher
+from kestrel_lab.engine.text.textmatch import Matcher
 from kestrel_lab.eql.ir import TextOp, TextTest
 from kestrel_lab.eql.texttest import passes
 from kestrel_lab.eql.wildcard import matches

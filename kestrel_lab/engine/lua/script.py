@@ -16,7 +16,7 @@ from lupa.luajit21 import LuaError
 
 from kestrel_lab.engine.lua.limits import DEPTH, LOAD_FUEL, MEMORY, REMEMBERED, TEXT, VALUES
 from kestrel_lab.engine.lua.values import LuaValues, new_runtime
-from kestrel_lab.engine.textmatch import Matcher
+from kestrel_lab.engine.text.textmatch import Matcher
 from kestrel_lab.eql.lua import LuaScript
 from kestrel_lab.schema.access import Coded, Numbers, Text, lookup
 from kestrel_lab.schema.alert import Mode

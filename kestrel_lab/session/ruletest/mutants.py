@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kestrel_lab.engine import Rule
-from kestrel_lab.engine.rulefile import parse as parse_file
+from kestrel_lab.engine.packs.rulefile import parse as parse_file
 from kestrel_lab.eql import Program, Slot, lower_wasm
 from kestrel_lab.eql.errors import QueryError, Source
 from kestrel_lab.eql.fields import Scope

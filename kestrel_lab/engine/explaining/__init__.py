@@ -1,0 +1,1 @@
+"""Why a rule fires at an event, or does not."""

@@ -1,0 +1,115 @@
+"""The gates of a table's stages as matrices: which clauses a stage needs, and which tests of which field they have."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from kestrel_lab.engine.scanning.columns import ColumnMemory
+from kestrel_lab.engine.scanning.gates import Clause, cost
+from kestrel_lab.engine.scanning.plan import StagePlan, TablePlan
+from kestrel_lab.engine.text.classes import Classes, key_of_test
+from kestrel_lab.schema.schema import Schema
+
+Mask = npt.NDArray[np.bool_]
+_Kept: TypeAlias = tuple[Clause, bool]  # a clause, and whether it is a bar
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FieldGates:
+    """What the clauses ask of one field.
+
+    Attributes:
+        clauses: those with a test of it, rising; barred: of each, whether it is kept by what passes none of its tests.
+        tests: columns of the bits of `classes`; doubtful: of each.
+        asks: tests x clauses, which clause has which test.
+    """
+
+    field: str
+    classes: Classes
+    clauses: npt.NDArray[np.int64]
+    barred: Mask
+    tests: npt.NDArray[np.int64]
+    asks: Mask
+    doubtful: Mask
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Gates:
+    """The stages of a table that have clauses; those with the same ones and the same actions are one unit. A bar counts
+    as a clause of one test, kept by what does not pass it.
+
+    Attributes:
+        units: the stages of each.
+        actions: units x 256: for each action code, whether they look at it.
+        needs: units x clauses.
+        fields: in the order of what it costs to know them.
+    """
+
+    units: Sequence[Sequence[StagePlan]]
+    actions: Mask
+    needs: Mask
+    fields: Sequence[FieldGates]
+
+
+def gates_of(plan: TablePlan, columns: ColumnMemory, schema: Schema) -> Gates:
+    """Return the gates of the stages of a table."""
+    units: dict[tuple[bytes, frozenset[_Kept]], list[StagePlan]] = {}
+    for stage in plan.stages:
+        kept = frozenset(_kept(stage))
+        if kept:
+            units.setdefault((stage.actions.tobytes(), kept), []).append(stage)
+    numbers = {clause: n for n, clause in enumerate(dict.fromkeys(c for s in plan.stages for c in _kept(s)))}
+    needs = np.zeros((len(units), len(numbers)), np.bool_)
+    for unit, (_, clauses) in enumerate(units):
+        needs[unit, [numbers[clause] for clause in clauses]] = True
+    actions = np.array([stages[0].actions for stages in units.values()], np.bool_).reshape(-1, 256)
+    return Gates(list(units.values()), actions, needs, _fields(plan.table, numbers, columns, schema))
+
+
+def _kept(stage: StagePlan) -> Iterator[_Kept]:
+    yield from ((clause, False) for clause in stage.gates)
+    yield from (((test,), True) for test in stage.bars)
+
+
+def _fields(table: str, numbers: Mapping[_Kept, int], columns: ColumnMemory, schema: Schema) -> list[FieldGates]:
+    dear: dict[str, int] = {}
+    pairs: dict[str, list[tuple[int, int]]] = {}
+    for (clause, _), number in numbers.items():
+        for test in clause:
+            dear[test.field] = min(cost(test, schema.fields), dear.get(test.field, cost(test, schema.fields)))
+            column = columns.classes_of(table, test.field).number_of(key_of_test(test))
+            pairs.setdefault(test.field, []).append((column, number))
+    bars = {number for (_, barred), number in numbers.items() if barred}
+    fields = sorted(pairs, key=lambda f: (dear[f], f))
+    return [_field(f, columns.classes_of(table, f), pairs[f], bars) for f in fields]
+
+
+def _field(field: str, classes: Classes, pairs: Sequence[tuple[int, int]], bars: Container[int]) -> FieldGates:
+    tests, place_of_test = np.unique([test for test, _ in pairs], return_inverse=True)
+    clauses, place_of_clause = np.unique([clause for _, clause in pairs], return_inverse=True)
+    asks = np.zeros((len(tests), len(clauses)), np.bool_)
+    asks[place_of_test, place_of_clause] = True
+    barred = np.array([clause in bars for clause in clauses.tolist()], np.bool_)
+    return FieldGates(field, classes, clauses, barred, tests, asks, classes.doubtful[tests])
+
+
+class Links:
+    """Which columns each place of a mask counts for."""
+
+    def __init__(self, table: Mask) -> None:
+        """Take a table of places x columns."""
+        columns, self._places = np.nonzero(table.T)
+        self._width = table.shape[1]
+        self._columns, self._starts = np.unique(columns, return_index=True)
+
+    def any_of(self, what: Mask) -> Mask:
+        """Return, for each row of a mask, which columns some true place of it counts for."""
+        out = np.zeros((len(what), self._width), np.bool_)
+        if len(self._columns):
+            out[:, self._columns] = np.logical_or.reduceat(what[:, self._places], self._starts, axis=1)
+        return out
