@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kestrel_lab.engine import Engine, Limits, codenumbers, numbering, pairs
+from kestrel_lab.engine import Engine, Limits
 from kestrel_lab.engine.hits.keys import By, JoinKeys, shard_of
+from kestrel_lab.engine.matching import codenumbers, numbering, pairs
 from kestrel_lab.engine.matching.codenumbers import NULL
 from kestrel_lab.engine.matching.forget import forget_keys
 from kestrel_lab.engine.matching.keyring import KeyRing
