@@ -41,6 +41,7 @@ class EvidenceStore:
         self._unsettled: dict[int, Captures] = {}
         self._fresh: list[int] = []  # numbers of blocks whose rows are all there
         self._shared: dict[tuple[int, str, tuple[str, ...]], int] = {}  # those among them that rules have in common
+        self._handles: dict[tuple[int, int], tuple[Ints, Ints]] = {}  # by block and rows, with the rows, which it names
         self._rows: dict[int, int] = {}
         self._total = 0  # rows of all blocks
         self._next = 0
@@ -67,7 +68,11 @@ class EvidenceStore:
         number = self._shared.get(source)
         if number is None:
             number = self._shared[source] = self._enter(captures.whole())
-        return (number << _BITS) + captures.rows
+        rows = captures.rows
+        known = self._handles.get((number, id(rows)))
+        if known is None:
+            known = self._handles[number, id(rows)] = rows, (number << _BITS) + rows
+        return known[1]
 
     def add_rows(self, rows: Sequence[Capture]) -> int:
         """Take in captures that were looked up; return the handle of the first."""
@@ -93,6 +98,7 @@ class EvidenceStore:
                 self._drop(number)
         self._fresh.clear()
         self._shared.clear()
+        self._handles.clear()
 
     def settle(self) -> None:
         """Look everything kept up, and let go of the segment: dictionary codes never leave it."""

@@ -50,9 +50,21 @@ def keyed(block: Hits, numbering: Numbering, handles: Ints, among: Ints | None =
     """Return the hits of a block by the numbers of their keys, those of keys in the shards owned.
 
     Args:
-        handles: to the captures of its rows.
+        handles: to the captures of its rows; blocks that share them and their events share the answer.
         among: if not None, hits of these keys alone.
     """
+    origin = block.keys.origin
+    which = None if among is not None or origin is None else (id(block.event_id), id(handles), origin[3])
+    known = None if which is None else numbering.blocks.get(which)
+    if known is None:
+        known = block.event_id, handles, _keyed(block, numbering, handles, among)
+        if which is not None:
+            numbering.blocks[which] = known
+    found: KeyedHits = known[2]
+    return found
+
+
+def _keyed(block: Hits, numbering: Numbering, handles: Ints, among: Ints | None) -> KeyedHits:
     row, key = numbering.of(block.keys, among)
     ids, times, boots = (c[row].astype(np.int64) for c in (block.event_id, block.event_time, block.ts_boot_ns))
     return KeyedHits(key, ids, times, boots, handles[row])

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import chain
+from typing import Any
 
 import numpy as np
 
-from kestrel_lab.engine.hits.keys import JoinKeys
+from kestrel_lab.engine.hits.keys import By, JoinKeys
 from kestrel_lab.engine.matching.keyring import SPARE_KEYS, Ints, KeyRing, Mask
 from kestrel_lab.engine.matching.rownumbers import RowNumbers
 
@@ -25,12 +26,14 @@ class Numbering:
 
     Attributes:
         ring: the keys.
+        blocks: what blocks of hits became, by the identity of what they are made of, which is held beside it.
     """
 
     def __init__(self, shards: frozenset[int], spare: int = SPARE_KEYS) -> None:
         """Take the shards owned, and how many keys may lie about without use."""
         self.ring = KeyRing(shards, spare)
         self._rows = RowNumbers(self.ring)
+        self.blocks: dict[tuple[int, int, By], tuple[object, object, Any]] = {}
         self._sets: dict[int, tuple[Sequence[tuple[bytes, ...]], Ints, Ints]] = {}  # by identity, as long as held
 
     def of(self, keys: JoinKeys, among: Ints | None = None) -> tuple[Ints, Ints]:
@@ -52,22 +55,26 @@ class Numbering:
     def let_go(self) -> None:
         """Forget the epoch, but not its segment."""
         self._rows.let_go()
-        self._sets.clear()
+        self._forget_blocks()
 
     def leave(self) -> None:
         """Forget the segment: dictionary codes never leave it."""
         self._rows.leave()
-        self._sets.clear()
+        self._forget_blocks()
 
     def keep(self, wanted: Mask) -> None:
         """Drop the keys whose numbers are not wanted."""
         self.ring.keep(wanted)
         self._rows.forget(~wanted)
-        self._sets.clear()
+        self._forget_blocks()
 
     def clear(self) -> None:
         """Drop all keys."""
         self.keep(np.zeros(len(self.ring), np.bool_))
+
+    def _forget_blocks(self) -> None:
+        self.blocks.clear()
+        self._sets.clear()
 
     def _of_sets(self, sets: Sequence[tuple[bytes, ...]], index: Ints) -> tuple[Ints, Ints]:
         """Return (row, number) of rows that may have several keys. Blocks that travelled together share their sets."""
