@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from hashlib import blake2b
 from multiprocessing import get_context
@@ -76,13 +76,25 @@ def sample() -> dict[str, str]:
     return out
 
 
-def many(count: int) -> dict[str, str]:
-    """Return so many queries: the sample's and the starter pack's, evenly chosen or, beyond their number, varied."""
+def real() -> list[tuple[str, str]]:
+    """Return the sample's queries and the starter pack's, by rule id."""
     from kestrel_lab.engine import load_pack
     from kestrel_lab.schema.resources import resource as shipped
 
     starter = {r.id: r.query for r in load_pack([shipped("rules")]).rules if r.language == "eql"}
-    rules = list({**sample(), **starter}.items())
+    return list({**sample(), **starter}.items())
+
+
+def tens() -> list[dict[str, str]]:
+    """Return all of them in packs of about ten, each in one: what ten rules cost depends much on which ten."""
+    rules = real()
+    packs = -(-len(rules) // 10)
+    return [dict(rules[first::packs]) for first in range(packs)]
+
+
+def many(count: int) -> dict[str, str]:
+    """Return so many queries: the sample's and the starter pack's, evenly chosen or, beyond their number, varied."""
+    rules = real()
     if count <= len(rules):
         return dict(rules[i * len(rules) // count] for i in range(count))
     return {f"{rule_id}-{k}": varied(query, k) for k in range(-(-count // len(rules)))
@@ -225,11 +237,18 @@ def measure(events: int = EVENTS, mix_s: int = MIX_S, mix: Path | None = None) -
         cases += [("a sequence of everything", {"s": SEQUENCE}, mode) for mode in ("live", "deterministic")]
         runs = []
         for what, queries, mode in cases:
-            with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-                runs.append({"what": what, **pool.submit(run, mix, queries, mode, events).result()})
+            runs.append({"what": what, **alone(run, mix, queries, mode, events)})
             print(".", end="", flush=True)
+        few = tens() if SAMPLE.exists() else []
+        ten = [alone(run, mix, queries, mode, events // 5) for mode in ("live", "deterministic") for queries in few]
         print()
-        return {"mix": describe(mix, events), "runs": runs, "peer": peer(mix, folder, PEER_EVENTS)}
+        return {"mix": describe(mix, events), "runs": runs, "tens": ten, "peer": peer(mix, folder, PEER_EVENTS)}
+
+
+def alone(function: Callable[..., dict[str, Any]], *arguments: Any) -> dict[str, Any]:
+    """Call a function in a process of its own."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        return pool.submit(function, *arguments).result()
 
 
 def show(found: dict[str, Any]) -> str:
@@ -245,14 +264,24 @@ def show(found: dict[str, Any]) -> str:
             "peak MB at 10/50/99 %")  # fmt: skip
     lines = [f"{mix['events']:,} events: {shares}. {mix['new_strings']:.2f} new strings and "
              f"{mix['new_entities']:.2f} new processes an event.", "", tools.table(head, rows), ""]  # fmt: skip
-    for mode in ("live", "deterministic"):
-        cost = {r["what"]: r["seconds"] / r["events"] for r in runs if r["mode"] == mode}
-        if "1000 rules" in cost:
-            lines.append(f"{mode}: 1,000 rules cost {cost['1000 rules'] / cost['10 rules']:.1f} times 10 rules.")
-    ten = next(r for r in runs if r["what"] == "ten queries")
-    ours, theirs = ten["events"] / ten["seconds"], other["events"] / other["seconds"]
+    lines += [_many_and_few(found, mode) for mode in ("live", "deterministic") if found["tens"]]
+    simple = next(r for r in runs if r["what"] == "ten queries")
+    ours, theirs = simple["events"] / simple["seconds"], other["events"] / other["seconds"]
     lines.append(f"Ten queries: {ours:,.0f} events/s here, {theirs:,.0f} in {PEER}: {ours / theirs:.0f} times.")
     return "\n".join(lines)
+
+
+def _many_and_few(found: dict[str, Any], mode: str) -> str:
+    """Return how much more 1,000 rules cost than ten."""
+    cost = {r["what"]: r["seconds"] / r["events"] * 1e6 for r in found["runs"] if r["mode"] == mode}
+    packs = [r for r in found["tens"] if r["mode"] == mode]
+    ten = [r["seconds"] / r["events"] * 1e6 * 10 / r["rules"] for r in packs]
+    mean, thousand = sum(ten) / len(ten), cost["1000 rules"]
+    return (
+        f"{mode}: 1,000 rules cost {thousand / cost['10 rules']:.1f} times the ten above and {thousand / mean:.1f} "
+        f"times ten rules on average: {mean:.2f} us/event, {min(ten):.2f} to {max(ten):.2f} in the {len(ten)} packs "
+        f"that part all {sum(r['rules'] for r in packs)} rules."
+    )
 
 
 def main() -> None:
