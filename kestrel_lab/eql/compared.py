@@ -8,7 +8,7 @@ from kestrel_lab.eql.dates import date_of
 from kestrel_lab.eql.errors import QueryError
 from kestrel_lab.eql.fields import Scope
 from kestrel_lab.eql.texttest import canonical_address
-from kestrel_lab.eql.typed import NUMBERS, Kind, Node, constant, is_value
+from kestrel_lab.eql.typed import NUMBERS, Kind, Node, is_value
 from kestrel_lab.eql.words import shown, subject, with_article, word
 
 _FLIPPED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "=="}
@@ -36,7 +36,8 @@ def _with_null(node: ast.Compare, op: str, left: Node, right: Node, scope: Scope
     if op != "==":
         if any(isinstance(side, ast.Literal) and side.value is None for side in (node.left, node.right)):
             raise QueryError(node.pos, f"`{node.op}` does not order null", "use == null or != null")
-        return constant(node.pos, None)
+        # null for every event, but not the constant: `(a < ?nowhere) == true` is no null test
+        return fold_constants(Node(node.pos, op, Kind.BOOL, (left, right)), scope)
     other = left if right.kind is Kind.NULL else right
     return fold_constants(Node(node.pos, "is_null", Kind.BOOL, (other,)), scope)
 

@@ -27,7 +27,9 @@ def split_false(node: Node) -> Node | None:
     if found is None or (found.op not in _TESTS and found.field is None):
         return None
     subject = found if found.field is not None else found.args[0]
-    if subject.field is None or subject.field.many or not all(map(is_value, found.args[1:])):
+    if subject.field is None or subject.field.many:
+        return None
+    if not all(is_value(arg) and arg.kind is not Kind.NULL for arg in found.args[1:]):
         return None
     return Node(node.pos, "and", Kind.BOOL, (negated(_null(subject)), negated(found)))
 
