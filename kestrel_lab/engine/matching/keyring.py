@@ -27,6 +27,11 @@ def no_ints(*shape: int) -> Ints:
     return np.zeros(shape or (0,), np.int64)
 
 
+def per_shard(shards: npt.NDArray[np.uint8]) -> Ints:
+    """Return how many there are of each shard."""
+    return np.bincount(shards, minlength=SHARDS).astype(np.int64)
+
+
 class KeyRing:
     """Numbers for canonical keys, from 0; a number is used again once `keep` has dropped its key.
 

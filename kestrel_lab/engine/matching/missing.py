@@ -8,9 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from kestrel_lab.engine.hits.keys import SHARDS
 from kestrel_lab.engine.matching.keyed import KeyedHits
 from kestrel_lab.engine.matching.keyring import Ints, Mask, no_ints
 from kestrel_lab.engine.matching.partial import LONG_AGO, NEVER, Partials, joined, none_of
@@ -192,8 +190,3 @@ class Windows:
     def drop(self, which: Ints) -> None:
         """Give up those at the given places."""
         self._open = self._open.pick(np.delete(np.arange(len(self)), which))
-
-
-def per_shard(shards: npt.NDArray[np.uint8]) -> Ints:
-    """Return how many there are of each shard."""
-    return np.bincount(shards, minlength=SHARDS).astype(np.int64)

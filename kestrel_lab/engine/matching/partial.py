@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from kestrel_lab.engine.matching.keyed import KeyedHits
-from kestrel_lab.engine.matching.keyring import Ints, KeyRing, Mask, no_ints
+from kestrel_lab.engine.matching.keyring import Ints, KeyRing, Mask, no_ints, per_shard
 
 #: A time that never comes, and one before any other, ns.
 NEVER, LONG_AGO = np.iinfo(np.int64).max, np.iinfo(np.int64).min
@@ -107,6 +107,9 @@ class Slots:
     """The pending sequences of one stage, at most one a key, in the order of their last events.
 
     Rows are appended and struck out; they are moved together when there is no room.
+
+    Attributes:
+        by_shard: how many are pending in each shard.
     """
 
     def __init__(self, width: int, ring: KeyRing) -> None:
@@ -114,6 +117,8 @@ class Slots:
         self._width, self._ring = width, ring
         self._rows = none_of(width)  # with room to spare; key -1 where struck out
         self._top = self._count = 0
+        self._oldest = NEVER  # nothing pending began before, ns
+        self.by_shard = per_shard(ring.shard[:0])
 
     def __len__(self) -> int:
         """Return how many are pending."""
@@ -145,8 +150,18 @@ class Slots:
         rows = self.where()
         return rows[self._ring.members(self._rows.key[rows], *keys)]
 
+    def begun_before(self, time: int) -> Ints:
+        """Return the rows of what is pending and began before an event time (ns), in the order of their last events."""
+        if self._oldest >= time:
+            return no_ints()
+        rows = self.where()
+        first = self._rows.first[rows]
+        self._oldest = int(first.min(initial=NEVER))
+        return rows[first < time]
+
     def strike(self, rows: Ints) -> None:
         """Drop what is in the given rows."""
+        self.by_shard -= per_shard(self._ring.shard[self._rows.key[rows]])
         self._rows.key[rows] = -1
         self._count -= len(rows)
 
@@ -172,6 +187,8 @@ class Slots:
             column[rows] = values
         self._top += len(partials)
         self._count += len(partials)
+        self._oldest = min(self._oldest, int(partials.first.min()))
+        self.by_shard += per_shard(self._ring.shard[partials.key])
 
     def note_gap(self, rows: Ints, times: Ints) -> None:
         """Note that an event that must not follow did so at these event times, unless one did before."""

@@ -6,14 +6,14 @@ What an event at that time could no longer complete is not counted and not held.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from kestrel_lab.engine.matching.keyed import KeyedHits
-from kestrel_lab.engine.matching.keyring import Ints, KeyRing
-from kestrel_lab.engine.matching.missing import per_shard
+from kestrel_lab.engine.matching.keyring import Ints, KeyRing, per_shard
+from kestrel_lab.engine.matching.partial import Partials
 
 if TYPE_CHECKING:
     from kestrel_lab.engine.matching.sequence import SequenceMachine
@@ -41,7 +41,8 @@ def may_exceed(machine: SequenceMachine, hits: Mapping[int, KeyedHits]) -> bool:
 
 def _held(machine: SequenceMachine) -> Ints:
     """Return how many sequences are pending, by shard."""
-    return per_shard(machine.keys.shard[np.concatenate(machine.pending_keys())])
+    waiting = per_shard(machine.keys.shard[machine.windows.keys])
+    return sum((slots.by_shard for slots in machine.slots), waiting)
 
 
 def enforce(machine: SequenceMachine, now: int) -> None:
@@ -67,18 +68,37 @@ def _crowded_keys(machine: SequenceMachine) -> None:
 def _crowded_shards(machine: SequenceMachine) -> None:
     if machine.held <= machine.limits.pending:
         return
-    if not (_held(machine) > machine.limits.pending).any():
+    excess = np.maximum(_held(machine) - machine.limits.pending, 0)
+    if not excess.any():
         return
-    rows = [slots.where() for slots in machine.slots]
-    rows.append(np.arange(len(machine.windows)))
-    found = [*(slots.rows for slots in machine.slots), machine.windows.found]
-    lasts = np.concatenate([part.last[r] for part, r in zip(found, rows, strict=True)])
-    keys = np.concatenate([part.key[r] for part, r in zip(found, rows, strict=True)])
-    stages = np.repeat(np.arange(len(found)), [len(r) for r in rows])
-    over = _least(lasts, stages, keys, machine.keys, machine.limits.pending)
-    places, doomed = np.concatenate(rows)[over], stages[over]
+    found = [(slots.rows, slots.where()) for slots in machine.slots]
+    found.append((machine.windows.found, np.arange(len(machine.windows))))
+    lasts, stages, keys, places = _oldest(found, excess, machine.keys)
+    over = _least(lasts, stages, keys, machine.keys, excess)
+    places, doomed = places[over], stages[over]
     for stage in np.unique(doomed).tolist():
         _give_up(machine, stage, places[doomed == stage])
+
+
+def _oldest(found: Sequence[tuple[Partials, Ints]], excess: Ints, ring: KeyRing) -> tuple[Ints, Ints, Ints, Ints]:
+    """Return the last event, stage, key and row of the oldest sequences: as few as hold what is too much of each shard.
+
+    Args:
+        found: of each stage the columns, and the rows of what is pending in the order of their last events.
+    """
+    count = 2 * int(excess.sum())
+    while True:
+        rows = [of_stage[:count] for _, of_stage in found]
+        lasts = [part.last[own] for (part, _), own in zip(found, rows, strict=True)]
+        more = [part.last[of_stage[count]] for part, of_stage in found if len(of_stage) > count]
+        if more:  # all those of one last event, or none: the stage and the key decide among them
+            ends = [np.searchsorted(own, min(more)) for own in lasts]
+            rows, lasts = ([c[:end] for c, end in zip(columns, ends, strict=True)] for columns in (rows, lasts))
+        keys = np.concatenate([part.key[own] for (part, _), own in zip(found, rows, strict=True)])
+        if not more or (per_shard(ring.shard[keys]) >= excess).all():
+            stages = np.repeat(np.arange(len(found)), [len(own) for own in rows])
+            return np.concatenate(lasts), stages, keys, np.concatenate(rows)
+        count *= 4
 
 
 def _give_up(machine: SequenceMachine, stage: int, places: Ints) -> None:
@@ -99,24 +119,26 @@ def _crowded_lookback(machine: SequenceMachine) -> None:
         return
     keys = machine.lookback.keys
     times, _, ids = machine.lookback.at()
-    over = _least(ids, np.zeros(len(keys), np.int64), keys, machine.keys, machine.limits.pending)
+    excess = np.maximum(per_shard(machine.keys.shard[keys]) - machine.limits.pending, 0)
+    over = _least(ids, np.zeros(len(keys), np.int64), keys, machine.keys, excess)
     shards = machine.keys.shard[keys[over]]
     np.maximum.at(machine.forgotten, shards, times[over])
     machine.evicted += per_shard(shards)
     machine.lookback.drop(over)
 
 
-def _least(lasts: Ints, stages: Ints, keys: Ints, ring: KeyRing, limit: int) -> Ints:
-    """Return the places of the entries that are too many in their shards, the least by (last, stage, key)."""
+def _least(lasts: Ints, stages: Ints, keys: Ints, ring: KeyRing, excess: Ints) -> Ints:
+    """Return the places of as many entries as are too many in each shard, the least by (last, stage, key)."""
     shards = ring.shard[keys]
     counts = per_shard(shards)
-    excess = np.maximum(counts - limit, 0)
-    if not excess.any():
-        return np.zeros(0, np.int64)
     order = np.argsort(lasts, kind="stable")  # entries come by stage
     order = order[np.argsort(shards[order], kind="stable")]
     starts = np.cumsum(counts) - counts
-    for shard in np.flatnonzero(excess).tolist():
+    inside = np.flatnonzero((excess > 0) & (excess < counts))
+    cuts = starts[inside] + excess[inside]
+    low, high = order[cuts - 1], order[cuts]
+    tied = (lasts[low] == lasts[high]) & (stages[low] == stages[high])
+    for shard in inside[tied].tolist():
         begin, end = starts[shard], starts[shard] + counts[shard]
         _break_tie(order[begin:end], int(excess[shard]), lasts, stages, keys, ring)
     rank = np.arange(len(order)) - np.repeat(starts, counts)
@@ -124,11 +146,7 @@ def _least(lasts: Ints, stages: Ints, keys: Ints, ring: KeyRing, limit: int) -> 
 
 
 def _break_tie(order: Ints, cut: int, lasts: Ints, stages: Ints, keys: Ints, ring: KeyRing) -> None:
-    """Put the entries around the cut that share the last event and the stage in the order of their keys."""
-    if cut == len(order):
-        return
+    """Put the entries around the cut, which share the last event and the stage, in the order of their keys."""
     last, stage = lasts[order[cut]], stages[order[cut]]
-    if lasts[order[cut - 1]] != last or stages[order[cut - 1]] != stage:
-        return
     tied = np.flatnonzero((lasts[order] == last) & (stages[order] == stage))
     order[tied] = sorted(order[tied].tolist(), key=lambda place: ring.key(int(keys[place])))

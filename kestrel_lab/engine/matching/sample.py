@@ -16,8 +16,7 @@ from kestrel_lab.engine.hits.keys import SHARDS, shard_of
 from kestrel_lab.engine.hits.scan import Hits, Scan
 from kestrel_lab.engine.limits import Limits
 from kestrel_lab.engine.matching.keyed import KeyedHits, keyed, together
-from kestrel_lab.engine.matching.keyring import Ints, Mask
-from kestrel_lab.engine.matching.missing import per_shard
+from kestrel_lab.engine.matching.keyring import Ints, Mask, per_shard
 from kestrel_lab.engine.matching.numbering import Numbering
 from kestrel_lab.engine.matching.whole import Whole
 from kestrel_lab.eql import Program

@@ -120,13 +120,11 @@ class SequenceMachine:
     def expire(self, now: int) -> None:
         """Free what no event at `now` or later can complete. Answers do not depend on when this happens."""
         for place, slots in enumerate(self.slots):
-            if not len(slots):
-                continue
-            rows = slots.where()
-            old = rows[slots.rows.first[rows] < now - self.span]
-            if self.observer:
-                self.observer.expired(place, slots.at(old))
-            slots.strike(old)
+            old = slots.begun_before(now - self.span)
+            if len(old):
+                if self.observer:
+                    self.observer.expired(place, slots.at(old))
+                slots.strike(old)
         self.lookback.expire(now - self.span)
 
     def _wanted(self, present: Set[int]) -> set[int]:
