@@ -108,6 +108,7 @@ def _stages(found: RuleExplanation) -> list[str]:
             f"  fields: {', '.join(stage.fields) or 'none'}",
             *(f"  index of {table}: {key or 'none, every event of these is looked at'}" for table, key in
               stage.index.items()),
+            f"  evaluated: {stage.left or 'nothing, the index decides'}",
             f"  fuel: {stage.fuel_per_row} a row, {stage.fuel_per_call} a call",
         ]  # fmt: skip
     used, limit = units.count(found.worst_fuel), units.count(found.fuel_limit)
@@ -120,6 +121,7 @@ def _stage_json(stage: StageFacts) -> dict[str, Any]:
         "title": stage.title,
         "events": list(stage.actions),
         "index": dict(stage.index),
+        "evaluated": stage.left,
         "fields": list(stage.fields),
         "fuel_per_row": stage.fuel_per_row,
         "fuel_per_call": stage.fuel_per_call,

@@ -75,6 +75,11 @@ def _combine(node: And | Or | Not, parts: Sequence[_May], whole: int) -> _May:
     return (every, some) if isinstance(node, And) else (some, every)
 
 
+def may_be(leaf: Leaf, schema: Schema) -> tuple[int, int]:
+    """Return for which actions a leaf may be true, and for which false: bit sets over the schema's actions."""
+    return _leaf(leaf, schema, (1 << len(schema.actions)) - 1)
+
+
 def _leaf(leaf: Leaf, schema: Schema, whole: int) -> _May:
     if isinstance(leaf, Const):
         return (whole, 0) if leaf.value else (0, whole)

@@ -28,14 +28,14 @@ class WasmModule:
         slots: what the host puts into the frame, in order.
         cost_per_row: for each stage (`until` last), the most fuel that one row can use.
         cost_per_call: for each stage, the fuel of a call beside its rows, at most.
-        lowered: whether it is what `lower_wasm` makes, so that equal conditions are equal code.
+        program: what it is code of, so that equal conditions are equal code; None for code of other origin.
     """
 
     wat: str
     slots: tuple[Slot, ...]
     cost_per_row: tuple[int, ...]
     cost_per_call: tuple[int, ...]
-    lowered: bool = False
+    program: Program | None = None
 
 
 def lower_wasm(program: Program, fields: Mapping[str, Field] = BUILTIN.fields) -> WasmModule:
@@ -50,7 +50,7 @@ def lower_wasm(program: Program, fields: Mapping[str, Field] = BUILTIN.fields) -
         slots=tuple(slots),
         cost_per_row=tuple(s.cost_per_row for s in stages),
         cost_per_call=tuple(s.cost_per_call + _DISPATCH for s in stages),
-        lowered=True,
+        program=program,
     )
 
 

@@ -25,6 +25,7 @@ def test_every_stage_of_the_compiler_is_shown(tmp_path: Path) -> None:
     assert '  not (destination.ip == "::1") == true\n' not in shown
     assert 'drop true: destination.ip:ip == "::1" == true  =>  destination.ip:ip == "::1"\n' in shown
     assert '  index of network: not destination.ip address ("::1")\n' in shown
+    assert "  evaluated: destination.port == 4444\n" in shown
     assert "(module\n" in shown
     assert "fuel an epoch" in shown
 
@@ -45,6 +46,16 @@ def test_it_is_one_object_for_programs(tmp_path: Path) -> None:
     assert found["stages"][0]["events"] == ["network/connection_attempted"]
     assert 0 < found["worst_fuel"] < found["fuel_limit"]
     assert found["stages"][0]["index"] == {"network": None}
+    assert found["stages"][0]["evaluated"] == "destination.port == 4444"
+
+
+def test_what_the_index_decides_costs_no_fuel(tmp_path: Path) -> None:
+    path = tmp_path / "a.toml"
+    path.write_text(
+        rule("a", 'process where host.os.type == "linux" and process.name == "sh" and process.args == "-c"')
+    )
+    shown = run("rules", "explain", path).stdout
+    assert "  evaluated: nothing, the index decides\n  fuel: 0 a row, 0 a call\nat most 0 fuel an epoch" in shown
 
 
 def test_a_rule_in_lua_shows_the_code_that_counts_fuel(tmp_path: Path) -> None:
@@ -54,6 +65,7 @@ def test_a_rule_in_lua_shows_the_code_that_counts_fuel(tmp_path: Path) -> None:
     shown = run("rules", "explain", path).stdout
     assert "\n== query\ncategory" in shown
     assert "== syntax" not in shown
+    assert "  evaluated: the code of the rule\n" in shown
     assert "K.field" in shown
 
 

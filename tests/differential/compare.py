@@ -19,11 +19,14 @@ from kestrel_lab.schema.schema import Schema
 from tests.differential import vocabulary
 from tests.differential.events import first_event, stream
 from tests.differential.rules import Rules
-from tests.engine.support import toml
+from tests.engine.support import toml, unnarrowed
 from tests.eql import naive
 
-RUNS: Sequence[tuple[Backend, Mode]] = [
-    ("wasm", "live"), ("wasm", "deterministic"), ("lua", "live"), ("lua", "deterministic")
+#: Backend, mode, and whether conditions are evaluated whole, what the index has decided of them included.
+Run = tuple[Backend, Mode, bool]
+RUNS: Sequence[Run] = [
+    ("wasm", "live", False), ("wasm", "deterministic", False), ("lua", "live", False), ("lua", "deterministic", False),
+    ("wasm", "live", True), ("lua", "live", True),
 ]  # fmt: skip
 _LIMITS = Limits(ttl_ns=24 * 3600 * 10**9)  # longer than a stream, shorter than what lies between two
 
@@ -51,14 +54,16 @@ class Mismatch:
     """A pair of which one run finds something else than the definition."""
 
     rule: str
-    run: tuple[Backend, Mode]
+    run: Run
     events: Sequence[Mapping[str, Any]]
     expected: Found
     found: Found
 
     def __str__(self) -> str:
         events = "\n".join(f"  { ({k: v for k, v in e.items() if v is not None}) }" for e in self.events)
-        return f"{'-'.join(self.run)}: {self.rule}\n{events}\n  expected {self.expected}\n  found    {self.found}"
+        backend, mode, whole = self.run
+        run = f"{backend}-{mode}{'-whole' if whole else ''}"
+        return f"{run}: {self.rule}\n{events}\n  expected {self.expected}\n  found    {self.found}"
 
 
 def batch(seed: int, rules: int, streams: int, *, size: int = 8, public: bool = True) -> Batch:
@@ -101,9 +106,9 @@ def _drawn(rng: Random, schema: Schema) -> Iterator[str]:
         yield text
 
 
-def _by_engine(of: Batch, backend: Backend, mode: Mode) -> dict[tuple[str, int], Found]:
+def _by_engine(of: Batch, backend: Backend, mode: Mode, whole: bool) -> dict[tuple[str, int], Found]:
     """Return what an engine finds, by rule and stream."""
-    engine = Engine(of.pack, of.source.info, mode, _LIMITS, backend)
+    engine = Engine(unnarrowed(of.pack) if whole else of.pack, of.source.info, mode, _LIMITS, backend)
     alerts = [a for epoch in of.source.epochs() for a in engine.process(epoch).alerts]
     out: dict[tuple[str, int], Found] = {}
     for alert in [*alerts, *engine.finish(of.source.end)]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from kestrel_lab.engine import Engine, Limits, Pack, pack_from_files
-from kestrel_lab.eql import WasmModule
+from kestrel_lab.eql import WasmModule, lower_wasm
 from kestrel_lab.schema.actions import ACTIONS
 from kestrel_lab.schema.alert import Alert, Mode
 from kestrel_lab.schema.epoch import EpochSource
@@ -56,6 +56,13 @@ _ARGS = [
     [],
 ]
 _PATHS = ["/tmp/a.sh", "/tmp/b.txt", "/home/u/.bashrc", "/srv/data/x.TXT", "/opt/run.sh", None]
+
+
+def unnarrowed(pack: Pack) -> Pack:
+    """Return a pack that evaluates its EQL conditions whole, whatever the index has decided of them."""
+    fields = pack.schema.fields
+    rules = (replace(r, module=lower_wasm(r.program, fields)) if r.language == "eql" else r for r in pack.rules)
+    return replace(pack, rules=tuple(rules))
 
 
 def random_events(seed: int, count: int = 120) -> list[dict[str, Any]]:

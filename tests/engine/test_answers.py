@@ -13,7 +13,7 @@ from kestrel_lab.engine.predicate import Backend
 from kestrel_lab.engine.scanning import columns
 from kestrel_lab.engine.scanning.plan import StagePlan
 from kestrel_lab.schema.alert import Mode, alert_digest
-from tests.engine.support import MODES, QUERIES, found, pack_of, random_events, run
+from tests.engine.support import MODES, QUERIES, found, pack_of, random_events, run, unnarrowed
 from tests.eql import naive
 from tests.support.epochs import INFO, source
 
@@ -53,6 +53,12 @@ def test_neither_mode_nor_cuts_change_an_alert(seed: int) -> None:
     assert all(r == runs[0] for r in runs)
 
 
+@pytest.mark.parametrize("seed", SEEDS)
+def test_what_the_index_decides_need_not_be_evaluated(seed: int) -> None:
+    events = source(random_events(seed), epoch_rows=17)
+    assert run(unnarrowed(PACK), events) == run(PACK, events)
+
+
 @pytest.mark.parametrize("rule_id", ["by-entity", "by-args", "file", "exec-name"])
 def test_other_rules_change_neither_alerts_nor_fuel(rule_id: str) -> None:
     epochs = source(random_events(5), epoch_rows=40).stored
@@ -68,7 +74,10 @@ def test_other_rules_change_neither_alerts_nor_fuel(rule_id: str) -> None:
 )
 def test_rules_that_share_conditions_answer_and_burn_as_they_do_alone(backend: Backend, fuel: int | None) -> None:
     limits = Limits() if fuel is None else Limits(fuel=fuel)
-    start, end = 'process where event.type == "start" and process.name == "bash"', 'process where event.type == "end"'
+    start, end = (
+        f'process where event.type == "{kind}" and process.pid > 0 and process.parent.pid > 0'
+        for kind in ("start", "end")
+    )
     shared = {
         "first": start,
         "again": start,
@@ -183,7 +192,7 @@ def test_a_pack_without_rules_finds_nothing() -> None:
 @pytest.mark.parametrize("mode", MODES)
 def test_rows_split_or_reversed_before_a_predicate_pass_all_the_same(mode: Mode, backend: Backend) -> None:
     """Predicates are pure: what a row's answer is depends on no other row of the call, nor on its place in it."""
-    scanner, evaluate, calls = Scanner(PACK, INFO, mode, backend=backend), Scanner._evaluate, 0
+    scanner, evaluate, calls = Scanner(unnarrowed(PACK), INFO, mode, backend=backend), Scanner._evaluate, 0
 
     def checked(self: Scanner, table: str, stage: StagePlan, rows: Any, *others: Any) -> None:
         nonlocal calls

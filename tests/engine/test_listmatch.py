@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kestrel_lab.engine.scanning.gates import clauses_of
+from kestrel_lab.engine.packs.gates import clauses_of
 from kestrel_lab.engine.text.classes import Classes
 from kestrel_lab.engine.text.vectors import Unions, Vectors
 from kestrel_lab.eql import compile_query
@@ -124,7 +124,7 @@ def test_a_condition_joined_by_or_has_a_clause_if_each_part_has_one() -> None:
     assert gates('(process.name == "a" and process.pid > 1) or process.args == "x"') == [{name, args}]
     assert gates('process.name == "a" or process.pid > 1') == []
     assert gates('not process.name == "a"') == []
-    assert gates('event.action == "exec" and host.os.type == "linux"') == []
+    assert gates('event.action == "exec" and host.os.type == "linux"') == [{("host.os.type", (b"linux",))}]
 
 
 def test_what_is_derived_is_gated_by_the_string_it_is_part_of_first() -> None:

@@ -13,7 +13,7 @@ from kestrel_lab.engine.predicate import TrappedError
 from kestrel_lab.engine.wasm import Runtime
 from kestrel_lab.schema.alert import Alert, Exhausted, Mode, alert_digest
 from kestrel_lab.schema.errors import LimitError, RuleError
-from tests.engine.support import MODES, QUERIES, pack_of, random_events, run, with_module
+from tests.engine.support import MODES, QUERIES, pack_of, random_events, run, unnarrowed, with_module
 from tests.support.epochs import INFO, source
 
 HEAD = """(module
@@ -46,7 +46,7 @@ def observed(wat: str, mode: Mode, fuel: int) -> tuple[list[Alert], list[Exhaust
 
 
 def test_fuel_is_the_same_in_both_modes() -> None:
-    pack, events = pack_of(QUERIES), source(random_events(1), epoch_rows=25)
+    pack, events = unnarrowed(pack_of(QUERIES)), source(random_events(1), epoch_rows=25)
     fuel = []
     for mode in MODES:
         engine = Engine(pack, INFO, mode)
@@ -54,7 +54,7 @@ def test_fuel_is_the_same_in_both_modes() -> None:
             assert not engine.process(epoch).exhausted
         fuel.append((dict(engine.fuel), engine.evaluations))
     assert fuel[0] == fuel[1]
-    assert all(fuel[0][0].values())
+    assert [rule_id for rule_id, used in fuel[0][0].items() if not used] == ["optional"]  # all of its stages are open
 
 
 def test_a_compiled_rule_stays_within_its_static_cost() -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from kestrel_lab.engine import Engine, verdict
-from kestrel_lab.eql import ast
+from kestrel_lab.eql import ast, lower_wasm
 from kestrel_lab.eql.ir import negation
 from kestrel_lab.eql.parse import parse
 from kestrel_lab.schema.errors import DivergedError
@@ -72,9 +72,9 @@ def test_leaves_that_contradict_the_rule_are_a_defect_and_said_so() -> None:
     rule = next(r for r in PACK.rules if r.id == "exec-name")
     event = next(e for e in NAIVE if e["event.action"] == b"exec" and e["process.name"] == b"bash")["event.sequence"]
     stage = rule.program.stages[0]
-    other = replace(rule.program, stages=(replace(stage, expr=negation(stage.expr)),))
+    other = lower_wasm(replace(rule.program, stages=(replace(stage, expr=negation(stage.expr)),)))
     with pytest.raises(DivergedError, match="its leaves say otherwise"):
-        verdict(replace(rule, program=other), PACK, INFO, epoch_of(EVENTS, event), event, "live")
+        verdict(replace(rule, module=other), PACK, INFO, epoch_of(EVENTS, event), event, "live")
 
 
 def test_the_engine_that_explains_is_the_engine_that_alerts() -> None:

@@ -37,7 +37,7 @@ def command(
 
     RULE is a rule file, or the id of a rule of the pack that --rules names. Without an event, every stage of the
     compiler is shown, with what each rewrite made of which place of the text, the fields needed, the key that the
-    index finds rows by, the fuel it costs, and the code it runs as.
+    index finds rows by, what is left to evaluate, the fuel that costs, and the code it runs as.
 
     With --recording and --event, each leaf is shown with its answer at that event and the values it read; for a
     sequence also what became of its partial matches under the event's join keys: which died where, and why.

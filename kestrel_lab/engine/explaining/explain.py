@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 from kestrel_lab.engine.limits import Limits
 from kestrel_lab.engine.lua.rule import LuaRuleModule
+from kestrel_lab.engine.packs.gates import Clause
 from kestrel_lab.engine.packs.rule import Rule
 from kestrel_lab.engine.packs.shape import numbered_stages
-from kestrel_lab.engine.scanning.gates import Clause
 from kestrel_lab.engine.scanning.plan import StagePlan, plan_tables
 from kestrel_lab.eql import show
-from kestrel_lab.eql.ir import Stage, fields_of, leaves
+from kestrel_lab.eql.ir import TRUE, Stage, fields_of, leaves
 from kestrel_lab.schema.schema import Schema
 
 
@@ -24,6 +24,7 @@ class StageFacts:
         title: its category and join key in words.
         actions: events it looks at, as `table/action`.
         index: by table, the tests that the index finds its rows by; None where it sees every row of its actions.
+        left: what is evaluated of those rows, on one line; None where the index decides it all.
         fields: those it reads, its join key included.
         fuel_per_row, fuel_per_call: the most that a row, and a call beside its rows, can use.
     """
@@ -32,6 +33,7 @@ class StageFacts:
     title: str
     actions: tuple[str, ...]
     index: Mapping[str, str | None]
+    left: str | None
     fields: tuple[str, ...]
     fuel_per_row: int
     fuel_per_call: int
@@ -79,9 +81,10 @@ def explain_rule(rule: Rule, schema: Schema, limits: Limits) -> RuleExplanation:
             title=show.stage_title(program, stage),
             actions=tuple(f"{a.table}/{a.name}" for a in schema.actions if a.code in stage.actions),
             index=keys.get(first[id(stage)], {}),
+            left=_left(rule, number),
             fields=_fields(stage) if rule.user is None else tuple(sorted(program.fields)),
-            fuel_per_row=module.cost_per_row[number],
-            fuel_per_call=module.cost_per_call[number],
+            fuel_per_row=0 if _is_decided(rule, number) else module.cost_per_row[number],
+            fuel_per_call=0 if _is_decided(rule, number) else module.cost_per_call[number],
         )
         for number, stage in enumerate(program.all_stages)
     )
@@ -94,9 +97,20 @@ def explain_rule(rule: Rule, schema: Schema, limits: Limits) -> RuleExplanation:
         stages=stages,
         fields=tuple(sorted(program.fields)),
         code=module.wat + (rule.user.script.source if isinstance(rule.user, LuaRuleModule) else ""),
-        worst_fuel=limits.worst(sum(module.cost_per_row), sum(module.cost_per_call)),
+        worst_fuel=limits.worst(sum(s.fuel_per_row for s in stages), sum(s.fuel_per_call for s in stages)),
         fuel_limit=limits.fuel,
     )
+
+
+def _is_decided(rule: Rule, number: int) -> bool:
+    code = rule.module.program
+    return code is not None and code.all_stages[number].expr == TRUE
+
+
+def _left(rule: Rule, number: int) -> str | None:
+    expr = (rule.module.program or rule.program).all_stages[number].expr
+    parts = [] if _is_decided(rule, number) else [show.show_expr(expr)]
+    return ", then ".join([*parts, *(["the code of the rule"] if rule.user is not None else [])]) or None
 
 
 def _key(stage: StagePlan) -> str | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from kestrel_lab.engine.limits import Limits
 from kestrel_lab.engine.lua.rule import LuaRuleModule, load_lua
+from kestrel_lab.engine.packs.narrowing import left_of
 from kestrel_lab.engine.packs.rulefile import RuleFile
 from kestrel_lab.engine.user import UserModule, load_user_module
 from kestrel_lab.eql import Program, Slot, WasmModule, compile_query, lower_wasm
@@ -65,7 +66,7 @@ def _compile_text(file: RuleFile, key: str, text: str, limits: Limits, schema: S
             f"the sequence has {len(program.stages)} items, more than {limits.pending_per_key + 1}",
             where=file.where(key),
         )
-    module = lower_wasm(program, schema.fields)
+    module = lower_wasm(left_of(program, schema), schema.fields)
     worst = limits.worst(sum(module.cost_per_row), sum(module.cost_per_call))
     if worst > limits.fuel:
         raise RuleError(
@@ -96,7 +97,7 @@ def _compile_wasm(file: RuleFile, limits: Limits, schema: Schema) -> Compiled:
 def _compile_lua(file: RuleFile, limits: Limits, schema: Schema) -> Compiled:
     """Compile the rule's category and actions, and load the code that refines what they leave."""
     program, script = compile_lua(file.table["query"], path=file.path, first_line=file.query_line(), schema=schema)
-    module = lower_wasm(program, schema.fields)
+    module = lower_wasm(left_of(program, schema), schema.fields)
     slots = tuple(Slot(SlotKind.TEST, test.field, test) for test in script.tests)
     return Compiled(program, replace(module, slots=slots), load_lua(script, schema, file.where("query")))
 

@@ -23,7 +23,8 @@ class Rule:
         captures: fields to show of each event of an alert; empty for the default set.
         path: where it was read from.
         hash: sha256 (hex) of all that can change its answers.
-        program: the compiled query; `module`: the same as WebAssembly; `user`: what refines its hits.
+        program: the compiled query; `module`: what the index leaves of it, as WebAssembly.
+        user: what refines its hits.
     """
 
     id: str

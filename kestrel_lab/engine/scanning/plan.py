@@ -9,13 +9,14 @@ import numpy as np
 import numpy.typing as npt
 
 from kestrel_lab.engine.hits.captures import captured_fields
+from kestrel_lab.engine.packs.gates import Clause
+from kestrel_lab.engine.packs.narrowing import narrowed
 from kestrel_lab.engine.packs.reach import can_fire
 from kestrel_lab.engine.packs.rule import Rule
 from kestrel_lab.engine.packs.shape import numbered_stages
-from kestrel_lab.engine.scanning.gates import Clause, bars_of, clauses_of
 from kestrel_lab.engine.text.classes import TestKey, key_of_test
 from kestrel_lab.eql import Slot, Stage, TextTest
-from kestrel_lab.eql.ir import TextLeaf, leaves
+from kestrel_lab.eql.ir import TRUE, TextLeaf, leaves
 from kestrel_lab.eql.slots import slots_of_leaf
 from kestrel_lab.schema.abi import SlotKind
 from kestrel_lab.schema.schema import Schema
@@ -29,10 +30,10 @@ class StagePlan:
         rule: position of the rule in the pack; `number`: of the stage in its module.
         actions: for each action code, whether the stage looks at it here.
         gates, bars: the index finds its rows by them: they pass a test of each gate, and no bar.
+        decided: whether all those rows satisfy it, so that there is nothing to evaluate.
         columns: column slots it reads, each with the text tests it puts to it.
         by: fields of the join key (None: null for every event), each with whether null joins null.
-        twins: the same for stages of the table that are the same condition on the same events, so the same code, and
-            different for others.
+        twins: the same for stages of the table that are the same code, and different for others.
     """
 
     rule: int
@@ -41,6 +42,7 @@ class StagePlan:
     actions: npt.NDArray[np.bool_]
     gates: tuple[Clause, ...]
     bars: tuple[TextTest, ...]
+    decided: bool
     columns: Mapping[Slot, tuple[TextTest, ...]]
     by: tuple[tuple[str | None, bool], ...]
     captures: tuple[str, ...]
@@ -113,21 +115,25 @@ def _stage_plan(
     actions = np.zeros(256, np.bool_)
     actions[sorted(stage.actions & codes)] = True
     columns: dict[Slot, tuple[TextTest, ...]] = {}
-    for leaf in leaves(stage.expr):
+    code = rule.module.program
+    expr = stage.expr if code is None else code.all_stages[number].expr
+    for leaf in leaves(expr):
         for slot in slots_of_leaf(leaf, schema.fields):
             if slot.kind is SlotKind.TEST:
                 continue
             tests = (leaf.test,) if isinstance(leaf, TextLeaf) else ()
             columns[slot] = tuple(dict.fromkeys((*columns.get(slot, ()), *tests)))
-    alike = (stage.expr, actions.tobytes()) if rule.module.lowered else (position, number)
+    alike = (position, number) if code is None else expr
+    found = narrowed(stage, schema)
     optional = stage.by_optional or (False,) * len(stage.by)
     return StagePlan(
         rule=position,
         rule_id=rule.id,
         number=number,
         actions=actions,
-        gates=clauses_of(stage.expr, schema.fields),
-        bars=bars_of(stage.expr, schema.fields),
+        gates=found.gates,
+        bars=found.bars,
+        decided=code is not None and expr == TRUE,
         columns=columns,
         by=tuple(zip(stage.by, optional, strict=True)),
         captures=() if stage is rule.program.until else captured_fields(rule.captures, table, schema),

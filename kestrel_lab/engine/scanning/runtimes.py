@@ -37,5 +37,5 @@ class Runtimes:
             RuleError: if its module is refused.
         """
         if self._lua is not None:
-            return self._lua.load(lower_lua(rule.program, self._schema.fields))
+            return self._lua.load(lower_lua(rule.module.program or rule.program, self._schema.fields))
         return self._wasm.load(rule.module.wat, rule.path)

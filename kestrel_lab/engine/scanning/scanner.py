@@ -117,10 +117,17 @@ class Scanner:
         distinct = {id(rows): rows for _, rows in found}
         held = {which: Holding.of(rows, starts - window.start) for which, rows in distinct.items()}
         done: dict[int, _Done] = {}
+        passed: dict[int, Array] = {}
         for stage, rows in found:
+            if stage.rule in progress.stopped:
+                continue
+            if stage.decided:
+                if id(rows) not in passed:
+                    passed[id(rows)] = rows.astype(np.int64) + window.start
+                progress.hits.setdefault((plan.table, stage), []).append(passed[id(rows)])
+                continue
             begun = progress.epochs_begun((plan.table, stage), held[id(rows)])
-            if stage.rule not in progress.stopped:
-                self._evaluate(plan.table, stage, rows, window.start, begun, progress, done)
+            self._evaluate(plan.table, stage, rows, window.start, begun, progress, done)
 
     def _evaluate(
         self, table: str, stage: StagePlan, rows: Array, start: int, begun: int, progress: Progress,

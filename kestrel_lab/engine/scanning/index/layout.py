@@ -9,8 +9,8 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from kestrel_lab.engine.packs.gates import Clause, cost
 from kestrel_lab.engine.scanning.columns import ColumnMemory
-from kestrel_lab.engine.scanning.gates import Clause, cost
 from kestrel_lab.engine.scanning.plan import StagePlan, TablePlan
 from kestrel_lab.engine.text.classes import Classes, key_of_test
 from kestrel_lab.schema.schema import Schema

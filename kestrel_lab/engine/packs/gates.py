@@ -1,4 +1,4 @@
-"""What every hit of a condition passes: clauses of text tests, for an index that finds rows without evaluating it.
+"""What every hit of a condition passes: clauses of text tests, for an index that finds rows by them.
 
 A clause is a list of tests; a hit passes at least one of each clause. A condition joined by `and` has the clauses of
 all its parts. Of one joined by `or`, each part gives its best clause, and those together are one; the second best of
@@ -14,7 +14,7 @@ from typing import TypeAlias
 from kestrel_lab.engine.text.glob import key_of
 from kestrel_lab.engine.text.literals import MAX_BYTES
 from kestrel_lab.eql import TextTest
-from kestrel_lab.eql.ir import And, Expr, Not, Or, TextLeaf
+from kestrel_lab.eql.ir import And, Expr, Not, Or, TextLeaf, conjuncts
 from kestrel_lab.schema.derive import OF_LIST, PARTS
 from kestrel_lab.schema.types import ByAction, Constant, Derived, Entity, Field, Parent
 
@@ -28,20 +28,28 @@ _Rank: TypeAlias = tuple[int, int, int]
 def clauses_of(expr: Expr, known: Mapping[str, Field]) -> tuple[Clause, ...]:
     """Return the clauses of a condition, in the order in which an index should put them to rows.
 
-    Left out is what does not tell rows apart: tests of constants, and of what the action decides (the index knows it).
+    Left out is what the action decides: the index knows it.
     """
     found = _clauses(expr, known)
     found += [wider for clause in found if (wider := _of_origins(clause, known))]
-    useful = [clause for clause in dict.fromkeys(found) if any(_tells(test, known) for test in clause)]
+    useful = [clause for clause in dict.fromkeys(found) if not all(_is_of_action(test, known) for test in clause)]
     return tuple(sorted(useful, key=lambda clause: _rank(clause, known)))
 
 
 def bars_of(expr: Expr, known: Mapping[str, Field]) -> tuple[TextTest, ...]:
     """Return the tests that no hit of a condition passes, as far as values tell them without a closer look."""
-    items = expr.items if isinstance(expr, And) else (expr,)
-    under = (item.item for item in items if isinstance(item, Not))
+    under = (item.item for item in conjuncts(expr) if isinstance(item, Not))
     tests = dict.fromkeys(leaf.test for leaf in under if isinstance(leaf, TextLeaf))
-    return tuple(test for test in tests if _tells(test, known) and _is_plain(test, known))
+    return tuple(test for test in tests if not _is_of_action(test, known) and _is_plain(test, known))
+
+
+def decides(gates: Sequence[Clause], bars: Sequence[TextTest], item: Expr) -> bool:
+    """Return whether a condition holds for every row that passes a test of each of the clauses, and no bar."""
+    if isinstance(item, Not):
+        return isinstance(item.item, TextLeaf) and item.item.test in bars
+    parts = item.items if isinstance(item, Or) else (item,)
+    tests = [part.test for part in parts if isinstance(part, TextLeaf)]
+    return len(tests) == len(parts) and tuple(sorted(set(tests), key=_order)) in gates
 
 
 def _is_plain(test: TextTest, known: Mapping[str, Field]) -> bool:
@@ -110,14 +118,14 @@ def _rank(clause: Clause, known: Mapping[str, Field]) -> _Rank:
     return max(cost(test, known) for test in clause), len(fields), -min(map(_literal_bytes, clause))
 
 
-def _tells(test: TextTest, known: Mapping[str, Field]) -> bool:
-    return not isinstance(known[test.field].source, Constant | ByAction)
+def _is_of_action(test: TextTest, known: Mapping[str, Field]) -> bool:
+    return isinstance(known[test.field].source, ByAction)
 
 
 def cost(test: TextTest, known: Mapping[str, Field]) -> int:
     """Return how dear it is to know a test of a field: strings of processes repeat, lists and what is made of them do
     not; what tells nothing comes last."""
-    if not _tells(test, known):
+    if isinstance(known[test.field].source, Constant | ByAction):
         return 9
     field, derived = known[test.field], 0
     while isinstance(field.source, Derived):
