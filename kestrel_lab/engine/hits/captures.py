@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -52,8 +52,23 @@ class _Origin:
     rows: Array
 
 
+class _Looked(NamedTuple):
+    """Values of one field, looked up: for each row its place among distinct values, which columns may share."""
+
+    places: Array
+    values: Sequence[Value]
+
+    def some(self, which: Array) -> _Looked:
+        """Return some of the rows, without values that few of them would hold on to."""
+        places = self.places[which]
+        if len(self.values) <= 4 * len(places) + 64:
+            return _Looked(places, self.values)
+        kept, places = distinct(places)
+        return _Looked(places, [self.values[place] for place in kept.tolist()])
+
+
 #: Captured values of one field: as codes of a segment, or looked up.
-_Column: TypeAlias = "Coded | Numbers | list[Value]"
+_Column: TypeAlias = "Coded | Numbers | _Looked | list[Value]"
 
 
 class Captures:
@@ -157,9 +172,8 @@ class SharedCaptures:
         return self._whole.take(self.rows[np.array(indexes, np.int64)])
 
 
-def settle(blocks: Iterable[Captures]) -> None:
+def settle(blocks: Collection[Captures]) -> None:
     """Look up everything kept of blocks of one segment, each distinct value once, and let go of the segment."""
-    blocks = list(blocks)
     found: dict[str, list[Coded]] = {}
     for column in chain.from_iterable(block._columns for block in blocks):
         if isinstance(column, Coded):
@@ -167,12 +181,11 @@ def settle(blocks: Iterable[Captures]) -> None:
     values = {key: _looked_up(columns) for key, columns in found.items()}
     for block in blocks:
         block._columns = [
-            next(values[column.dictionary.key]) if isinstance(column, Coded) else _values(column)
-            for column in block._columns
+            next(values[column.dictionary.key]) if isinstance(column, Coded) else column for column in block._columns
         ]
 
 
-def _looked_up(columns: Sequence[Coded]) -> Iterator[list[Value]]:
+def _looked_up(columns: Sequence[Coded]) -> Iterator[_Looked]:
     """Yield the values of columns that share a dictionary."""
     dictionary = columns[0].dictionary
     codes, inverse = distinct(np.concatenate([column.codes for column in columns]))
@@ -181,16 +194,20 @@ def _looked_up(columns: Sequence[Coded]) -> Iterator[list[Value]]:
         inverse = again[inverse]
     values = lookup(dictionary, codes)
     for part in np.split(inverse, np.cumsum([len(column.codes) for column in columns[:-1]])):
-        yield [values[place] for place in part.tolist()]
+        yield _Looked(part, values)
 
 
 def _values(column: _Column) -> list[Value]:
+    if isinstance(column, _Looked):
+        return [column.values[place] for place in column.places.tolist()]
     return column if isinstance(column, list) else python_values(column)
 
 
 def _some(column: _Column, which: Array) -> _Column:
     if isinstance(column, list):
         return [column[i] for i in which.tolist()]
+    if isinstance(column, _Looked):
+        return column.some(which)
     if isinstance(column, Coded):
         return Coded(column.codes[which], column.dictionary)
     return Numbers(column.values[which], None if column.valid is None else column.valid[which])
