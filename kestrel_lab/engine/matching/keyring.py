@@ -48,7 +48,7 @@ class KeyRing:
         self._keys: list[bytes] = []
         self._free: list[int] = []
         self.shard: npt.NDArray[np.uint8] = np.zeros(0, np.uint8)
-        self._marks: Mask = np.zeros(0, np.bool_)  # all false between calls
+        self._marks: Mask = np.zeros(1, np.bool_)  # all false between calls
         self._places: Ints = no_ints()
 
     def __len__(self) -> int:
@@ -101,7 +101,7 @@ class KeyRing:
         self._crowd = self._spare + 2 * len(self._numbers)
 
     def members(self, numbers: Ints, *among: Ints) -> Mask:
-        """Return which of the numbers are among others."""
+        """Return which of the numbers are among others; -1 never is."""
         marks = self._marks
         for some in among:
             marks[some] = True
@@ -127,7 +127,7 @@ class KeyRing:
         if len(self._keys) > len(self.shard):
             spare = len(self._keys)  # twice what is needed, so that it is seldom
             self.shard = np.concatenate([self.shard, np.zeros(spare, np.uint8)])
-            self._marks = np.zeros(len(self.shard), np.bool_)
+            self._marks = np.zeros(len(self.shard) + 1, np.bool_)  # the last one is that of -1
             self._places = np.zeros(len(self.shard), np.int64)
         return np.concatenate([np.array(free, np.int64), np.arange(begin, begin + more)])
 

@@ -117,6 +117,7 @@ class Slots:
         self._width, self._ring = width, ring
         self._rows = none_of(width)  # with room to spare; key -1 where struck out
         self._top = self._count = 0
+        self._bottom = 0  # nothing is pending in the rows before
         self._oldest = NEVER  # nothing pending began before, ns
         self.by_shard = per_shard(ring.shard[:0])
 
@@ -126,7 +127,7 @@ class Slots:
 
     def where(self) -> Ints:
         """Return the rows of all that are pending, in the order of their last events."""
-        return np.flatnonzero(self._rows.key[: self._top] >= 0)
+        return self._bottom + np.flatnonzero(self._rows.key[self._bottom : self._top] >= 0)
 
     @property
     def rows(self) -> Partials:
@@ -136,19 +137,29 @@ class Slots:
     @property
     def keys(self) -> Ints:
         """The keys of all that are pending, in the order of their last events."""
-        keys = self._rows.key[: self._top]
+        keys = self._rows.key[self._bottom : self._top]
         return keys[keys >= 0]
 
     def at(self, rows: Ints) -> Partials:
         """Return what is in the given rows."""
         return self._rows.pick(rows)
 
+    def oldest(self, count: int) -> Ints:
+        """Return the first rows that `where` gives, so many if there are."""
+        keys, begin, size = self._rows.key, self._bottom, 2 * count
+        while True:
+            rows = begin + np.flatnonzero(keys[begin : min(begin + size, self._top)] >= 0)
+            if len(rows) >= count or begin + size >= self._top:
+                self._bottom = int(rows[0]) if len(rows) else self._top
+                return rows[:count]
+            size *= 4
+
     def find(self, *keys: Ints) -> Ints:
         """Return the rows of what is pending under any of the keys, in the order of their last events."""
         if not self._count:
             return no_ints()
-        rows = self.where()
-        return rows[self._ring.members(self._rows.key[rows], *keys)]
+        begin = self._bottom
+        return begin + np.flatnonzero(self._ring.members(self._rows.key[begin : self._top], *keys))
 
     def begun_before(self, time: int) -> Ints:
         """Return the rows of what is pending and began before an event time (ns), in the order of their last events."""
@@ -200,6 +211,6 @@ class Slots:
         live = self._rows.pick(self.where())
         size = max(64, 2 * (len(live) + more))
         columns = (np.zeros((size, *c.shape[1:]), c.dtype) for c in live.columns())
-        self._rows, self._top = Partials(*columns), len(live)
+        self._rows, self._top, self._bottom = Partials(*columns), len(live), 0
         for column, values in zip(self._rows.columns(), live.columns(), strict=True):
             column[: self._top] = values

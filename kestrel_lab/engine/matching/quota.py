@@ -6,8 +6,8 @@ What an event at that time could no longer complete is not counted and not held.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -17,6 +17,9 @@ from kestrel_lab.engine.matching.partial import Partials
 
 if TYPE_CHECKING:
     from kestrel_lab.engine.matching.sequence import SequenceMachine
+
+#: Gives the rows of the oldest sequences of a stage, so many if there are.
+_Oldest: TypeAlias = Callable[[int], Ints]
 
 
 def may_exceed(machine: SequenceMachine, hits: Mapping[int, KeyedHits]) -> bool:
@@ -71,8 +74,9 @@ def _crowded_shards(machine: SequenceMachine) -> None:
     excess = np.maximum(_held(machine) - machine.limits.pending, 0)
     if not excess.any():
         return
-    found = [(slots.rows, slots.where()) for slots in machine.slots]
-    found.append((machine.windows.found, np.arange(len(machine.windows))))
+    windows = np.arange(len(machine.windows))
+    found: list[tuple[Partials, _Oldest]] = [(slots.rows, slots.oldest) for slots in machine.slots]
+    found.append((machine.windows.found, lambda count: windows[:count]))
     lasts, stages, keys, places = _oldest(found, excess, machine.keys)
     over = _least(lasts, stages, keys, machine.keys, excess)
     places, doomed = places[over], stages[over]
@@ -80,17 +84,17 @@ def _crowded_shards(machine: SequenceMachine) -> None:
         _give_up(machine, stage, places[doomed == stage])
 
 
-def _oldest(found: Sequence[tuple[Partials, Ints]], excess: Ints, ring: KeyRing) -> tuple[Ints, Ints, Ints, Ints]:
+def _oldest(found: Sequence[tuple[Partials, _Oldest]], excess: Ints, ring: KeyRing) -> tuple[Ints, Ints, Ints, Ints]:
     """Return the last event, stage, key and row of the oldest sequences: as few as hold what is too much of each shard.
 
     Args:
-        found: of each stage the columns, and the rows of what is pending in the order of their last events.
+        found: of each stage the columns, and what gives the first rows of what is pending in the order of last events.
     """
     count = 2 * int(excess.sum())
     while True:
-        rows = [of_stage[:count] for _, of_stage in found]
+        rows = [oldest(count + 1) for _, oldest in found]
         lasts = [part.last[own] for (part, _), own in zip(found, rows, strict=True)]
-        more = [part.last[of_stage[count]] for part, of_stage in found if len(of_stage) > count]
+        more = [own[count] for own in lasts if len(own) > count]
         if more:  # all those of one last event, or none: the stage and the key decide among them
             ends = [np.searchsorted(own, min(more)) for own in lasts]
             rows, lasts = ([c[:end] for c, end in zip(columns, ends, strict=True)] for columns in (rows, lasts))
