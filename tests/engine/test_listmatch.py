@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from kestrel_lab.engine.packs.gates import clauses_of
 from kestrel_lab.engine.text.classes import Classes
+from kestrel_lab.engine.text.elements import Elements
 from kestrel_lab.engine.text.vectors import Unions, Vectors
 from kestrel_lab.eql import compile_query
 from kestrel_lab.eql.ir import TextTest
@@ -69,8 +70,13 @@ def dictionary(found: list[list[bytes]], *, joined: bool) -> Dictionary:
 @given(lists, tests, st.booleans(), st.data())
 def test_lists_and_joined_lists_pass_what_the_definition_says(found, chosen, joined, data) -> None:  # type: ignore[no-untyped-def]
     chosen = list({(t.op, t.fold, t.patterns): t for t in chosen}.values())
-    classes = Classes(chosen, np.zeros((len(chosen), 64), np.uint8), joined=joined)
+    elements = Elements()
+    others = Classes(chosen[::2], np.zeros((len(chosen[::2]), 64), np.uint8), elements, joined=not joined)
+    classes = Classes(chosen, np.zeros((len(chosen), 64), np.uint8), elements, joined=joined)
     classes.enter(0)
+    if data.draw(st.booleans()):  # who asks first makes no difference
+        others.enter(0)
+        others.of(Coded(np.arange(len(found) + 1), dictionary(found, joined=not joined)), range(len(chosen[::2])))
     coded = Coded(np.arange(len(found) + 1), dictionary(found, joined=joined))
     asked = data.draw(st.permutations(range(len(chosen))))
     for test in asked:  # in any order, one at a time, the answers stay

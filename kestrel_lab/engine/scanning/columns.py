@@ -16,6 +16,7 @@ from kestrel_lab.engine.scanning.computed import ComputedColumn
 from kestrel_lab.engine.scanning.plan import StagePlan, TablePlan, tests_by_dictionary
 from kestrel_lab.engine.scanning.window import Window, union
 from kestrel_lab.engine.text.classes import Classes, TestKey, key_of_test
+from kestrel_lab.engine.text.elements import Elements
 from kestrel_lab.engine.wasm.values import Memory, scatter_column, scatter_numbers, store_column
 from kestrel_lab.eql import Slot, TextTest
 from kestrel_lab.eql.leaftests import ScalarTest
@@ -28,6 +29,7 @@ from kestrel_lab.schema.schema import Schema
 WINDOW_ROWS = 32_768
 _MAX_CAPACITY = 65_536
 _MIN_CAPACITY = 1_024
+_JOINED = "|join"  # ends the dictionary key of what lists are joined to; the rest is that of the lists
 _RESERVED = 64  # so that no pointer is 0
 _WIDEST = 8  # bytes of the widest element
 
@@ -150,10 +152,12 @@ class ColumnMemory:
         capacity = min(_MAX_CAPACITY, (len(self._memory) - self._next) // max(total, 1) & ~7)
         if capacity < _MIN_CAPACITY:
             raise LimitError(f"the pack has too many tests of strings, {total}", do="Run fewer rules at once.")
+        elements: dict[str, Elements] = {}
         for key, of_key in tests.items():
             at = self._reserve(len(of_key) * capacity)
             table = self._memory[at : at + len(of_key) * capacity].reshape(len(of_key), capacity)
-            self.classes[key] = Classes(of_key, table, joined=key.endswith("|join"))
+            of_lists = elements.setdefault(key.removesuffix(_JOINED), Elements())
+            self.classes[key] = Classes(of_key, table, of_lists, joined=key.endswith(_JOINED))
             for number, test in enumerate(of_key):
                 self._tests[key, key_of_test(test)] = at + number * capacity
 

@@ -13,6 +13,7 @@ from typing import cast
 import numpy as np
 import numpy.typing as npt
 
+from kestrel_lab.engine.text.elements import Elements
 from kestrel_lab.engine.text.listmatch import JoinedMatcher, ListMatcher
 from kestrel_lab.engine.text.textmatch import Matcher
 from kestrel_lab.engine.text.vectors import Vectors
@@ -44,15 +45,20 @@ class TooManyClassesError(Exception):
 class Classes:
     """Classes of one dictionary key over the segments of a source."""
 
-    def __init__(self, tests: Sequence[TextTest], lut: npt.NDArray[np.uint8], *, joined: bool = False) -> None:
+    def __init__(
+        self, tests: Sequence[TextTest], lut: npt.NDArray[np.uint8], elements: Elements, *, joined: bool = False
+    ) -> None:
         """Take the tests and where their tables go (tests x capacity bytes, written here alone).
 
-        `joined`: the values are lists joined to one string.
+        Args:
+            elements: what lists consist of, if the values are such; shared by all that look at the same lists.
+            joined: the values are lists joined to one string.
         """
         self._tests = tests
         self._matcher = Matcher(tests)
-        self._of_lists: ListMatcher | None = None
-        self._of_joined = JoinedMatcher(tests) if joined else None
+        self._elements = elements
+        self._of_joined = JoinedMatcher(tests, elements) if joined else None
+        self._of_lists = None if joined else ListMatcher(tests, elements)
         self._width = len(tests)
         self._numbers = {key_of_test(test): number for number, test in enumerate(tests)}
         self._generation = 0
@@ -104,9 +110,7 @@ class Classes:
         self._segment = segment
         self._codes = np.full(1024, _UNKNOWN, np.uint32)
         self._codes[0] = 0
-        for matcher in (self._of_lists, self._of_joined):
-            if matcher is not None:
-                matcher.enter()
+        self._elements.enter(segment)
 
     def of(self, coded: Coded, tests: Sequence[int] = ()) -> npt.NDArray[np.uint32]:
         """Return the class of each code of a column.
@@ -189,8 +193,6 @@ class Classes:
         if lists is None:
             self._codes[codes] = self._of_values(lookup(dictionary, codes.tolist()))
             return
-        if self._of_joined is None and self._of_lists is None:
-            self._of_lists = ListMatcher(self._tests)
         matcher = self._of_joined or self._of_lists
         assert matcher is not None
         numbers, present = matcher.numbers(codes, lists)
