@@ -70,7 +70,7 @@ class Matcher:
             if blocks or rule_id in self._restless:
                 alerts += self._run(self._rules[rule_id], machine, blocks, scan)
                 ran.append(machine)
-        self._evidence.keep(np.concatenate([no_ints(), *(machine.handles() for machine in ran)]))
+        self._evidence.keep(np.concatenate([no_ints(), *(machine.handles(scan.first_event_id) for machine in ran)]))
         if self._evidence.crowded:
             self._evidence.sweep(np.concatenate([no_ints(), *(m.handles() for m in self._machines.values() if m.held)]))
         self._leave(scan)

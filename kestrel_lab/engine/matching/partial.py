@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -128,6 +129,12 @@ class Slots:
     def where(self) -> Ints:
         """Return the rows of all that are pending, in the order of their last events."""
         return self._bottom + np.flatnonzero(self._rows.key[self._bottom : self._top] >= 0)
+
+    def since(self, event_id: int) -> Ints:
+        """Return the rows of what is pending with last events from one on, in their order."""
+        last = self._rows.last
+        begin = bisect_left(range(self._top), event_id, self._bottom, key=lambda row: last[row])
+        return begin + np.flatnonzero(self._rows.key[begin : self._top] >= 0)
 
     @property
     def rows(self) -> Partials:

@@ -61,8 +61,8 @@ class SampleMachine:
         """How many keys something is kept under."""
         return len(self.gathered)
 
-    def handles(self) -> Ints:
-        """Return the handles to all captures that are still wanted."""
+    def handles(self, since: int = 0) -> Ints:
+        """Return the handles to captures that are still wanted, all of those of events from `since` (an id) on."""
         events = (e for g in self.gathered.values() for e in chain.from_iterable(g.items))
         return np.fromiter((handle for _, _, handle in events), np.int64)
 

@@ -67,9 +67,9 @@ class SequenceMachine:
         """How many sequences are pending, those that wait for time to pass included."""
         return sum(map(len, self.slots)) + len(self.windows)
 
-    def handles(self) -> Ints:
-        """Return the handles to all captures that are still wanted."""
-        found = [slots.rows.handles[slots.where()] for slots in self.slots if len(slots)]
+    def handles(self, since: int = 0) -> Ints:
+        """Return the handles to captures that are still wanted, all of those of events from `since` (an id) on."""
+        found = [slots.rows.handles[slots.since(since)] for slots in self.slots if len(slots)]
         return np.concatenate([no_ints(), *(part.reshape(-1) for part in (*found, self.windows.found.handles))])
 
     @property
