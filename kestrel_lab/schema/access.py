@@ -15,9 +15,11 @@ from typing import TypeVar, cast
 import numpy as np
 import numpy.typing as npt
 
+from kestrel_lab.schema.codes import in_runs
 from kestrel_lab.schema.derive import IN_BULK, OF_LIST, SCALAR, cut, unhex
 from kestrel_lab.schema.epoch import Array, Epoch, Segment, SourceInfo
 from kestrel_lab.schema.fields import ENTITY_COLUMNS
+from kestrel_lab.schema.picked import PickedLists
 from kestrel_lab.schema.schema import Schema
 from kestrel_lab.schema.types import Absent, ByAction, Constant, Derived, Entity, EqlType, Field, Parent, Physical, Row
 from kestrel_lab.schema.values import Scalar, Value, array_values
@@ -128,23 +130,6 @@ def python_values(found: Coded | Numbers) -> list[Value]:
     return [texts[c] for c in codes]
 
 
-#: Codes further apart than this are looked up in separate runs.
-_NEAR = 16
-
-
-def distinct(codes: Array) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Return the distinct codes (none negative), rising, and for each code its place among them."""
-    size = int(codes.max()) + 1 if len(codes) else 0
-    if size > len(codes) << 6:
-        found, places = np.unique(codes, return_inverse=True)
-        return found.astype(np.int64), places
-    table = np.zeros(size, np.int64)  # without sorting
-    table[codes] = 1
-    found = np.flatnonzero(table)
-    table[found] = np.arange(len(found))
-    return found, table[codes]
-
-
 def lookup(dictionary: Dictionary, codes: Sequence[int] | Array) -> list[Text]:
     """Return the values of distinct codes in rising order; None for code 0. Runs of codes cost one call each."""
     if not len(codes):
@@ -152,21 +137,9 @@ def lookup(dictionary: Dictionary, codes: Sequence[int] | Array) -> list[Text]:
     if dictionary.pick is not None:
         out = [*dictionary.pick(np.asarray(codes, np.int64))]
     else:
-        out = _in_runs(dictionary.values, codes.tolist() if isinstance(codes, np.ndarray) else codes)
+        out = in_runs(dictionary.values, codes.tolist() if isinstance(codes, np.ndarray) else codes)
     if codes[0] == 0:
         out[0] = None
-    return out
-
-
-def _in_runs(get: Callable[[int, int], Sequence[_T]], codes: Sequence[int]) -> list[_T]:
-    if not codes:
-        return []
-    out: list[_T] = []
-    breaks = np.flatnonzero(np.diff(np.array(codes, np.int64)) > _NEAR) + 1
-    for begin, end in pairwise([0, *breaks.tolist(), len(codes)]):
-        first = codes[begin]
-        values = get(first, codes[end - 1] + 1)
-        out += values if len(values) == end - begin else [values[c - first] for c in codes[begin:end]]
     return out
 
 
@@ -265,7 +238,7 @@ def _list_dictionary(segment: Segment, column: str) -> Dictionary:
     lists = Lists(lambda: entities.lists(column), _string_dictionary(segment, key))
     return Dictionary(
         key, lambda: len(entities), _lists_of(segment, column), lambda codes: _alike(segment, column, codes), lists,
-        lambda codes: _picked_lists(lists, codes),
+        lambda codes: PickedLists(lists, codes),
     )  # fmt: skip
 
 
@@ -294,26 +267,12 @@ def _lists_of(segment: Segment, column: str) -> Callable[[int, int], Sequence[Te
         part = codes[first : int(offsets[stop])]
         items = part.tolist()
         rising = sorted(set(items))
-        texts = dict(zip(rising, _in_runs(strings.values, rising), strict=True))
+        texts = dict(zip(rising, in_runs(strings.values, rising), strict=True))
         items = [texts[c] for c in items]
         ends = (offsets[start : stop + 1] - first).tolist()
         return [tuple(items[a:b]) or None for a, b in pairwise(ends)]
 
     return values
-
-
-def _picked_lists(lists: Lists, codes: Array) -> Sequence[Text]:
-    """Return the values of some codes: each element is looked up once."""
-    offsets, items = lists.arrays()
-    starts = offsets[codes]
-    ends = np.cumsum(offsets[codes + 1] - starts)
-    begins = np.concatenate([[0], ends[:-1]])
-    places = np.arange(ends[-1]) + np.repeat(starts - begins, ends - begins)
-    elements, inverse = distinct(items[places])
-    texts = cast("list[bytes]", _in_runs(lists.elements.values, elements.tolist()))
-    found = [texts[place] for place in inverse.tolist()]
-    parts = (found[a:b] for a, b in zip(begins.tolist(), ends.tolist(), strict=True))
-    return [(b" ".join(part) if lists.joined else tuple(part)) if part else None for part in parts]
 
 
 def _bytes_of(segment: Segment, column: str) -> Callable[[int, int], Sequence[Text]]:
@@ -342,7 +301,7 @@ def _derive(function: str, base: Coded | Numbers) -> Coded | Numbers:
             return [v if isinstance(v, bytes) else None for v in found]
 
         lists = None if inner.lists is None else replace(inner.lists, joined=True)
-        pick = None if lists is None else lambda codes: _picked_lists(lists, codes)
+        pick = None if lists is None else lambda codes: PickedLists(lists, codes)
         return Coded(base.codes, Dictionary(f"{inner.key}|{function}", inner.size, joined, inner.alike, lists, pick))
     scalar, bulk = SCALAR[function], IN_BULK.get(function)
 

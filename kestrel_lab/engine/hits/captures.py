@@ -9,8 +9,10 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
-from kestrel_lab.schema.access import Coded, Numbers, distinct, lookup, python_values, resolve
+from kestrel_lab.schema.access import Coded, Numbers, lookup, python_values, resolve
+from kestrel_lab.schema.codes import distinct
 from kestrel_lab.schema.epoch import Array, Epoch, SourceInfo
+from kestrel_lab.schema.picked import PickedLists
 from kestrel_lab.schema.schema import Schema
 from kestrel_lab.schema.values import Value
 
@@ -64,6 +66,8 @@ class _Looked(NamedTuple):
         if len(self.values) <= 4 * len(places) + 64:
             return _Looked(places, self.values)
         kept, places = distinct(places)
+        if isinstance(self.values, PickedLists):
+            return _Looked(places, self.values.pick(kept))
         return _Looked(places, [self.values[place] for place in kept.tolist()])
 
 
@@ -189,10 +193,7 @@ def _looked_up(columns: Sequence[Coded]) -> Iterator[_Looked]:
     """Yield the values of columns that share a dictionary."""
     dictionary = columns[0].dictionary
     codes, inverse = distinct(np.concatenate([column.codes for column in columns]))
-    if dictionary.alike is not None:  # many codes may stand for one list
-        codes, again = distinct(dictionary.alike(codes))
-        inverse = again[inverse]
-    values = lookup(dictionary, codes)
+    values = lookup(dictionary, codes) if dictionary.lists is None else PickedLists(dictionary.lists, codes)
     for part in np.split(inverse, np.cumsum([len(column.codes) for column in columns[:-1]])):
         yield _Looked(part, values)
 

@@ -8,7 +8,8 @@ import numpy as np
 
 from kestrel_lab.engine.hits.keys import encode_all
 from kestrel_lab.engine.matching.keyring import UNKNOWN, Ints, KeyRing, Mask, no_ints
-from kestrel_lab.schema.access import Coded, Numbers, distinct, lookup
+from kestrel_lab.schema.access import Coded, Numbers, lookup
+from kestrel_lab.schema.codes import distinct
 from kestrel_lab.schema.epoch import Segment
 from kestrel_lab.schema.types import EqlType
 from kestrel_lab.schema.values import Value

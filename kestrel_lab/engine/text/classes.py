@@ -20,6 +20,7 @@ from kestrel_lab.engine.text.vectors import Vectors
 from kestrel_lab.eql import TextTest
 from kestrel_lab.eql.leaftests import ScalarTest
 from kestrel_lab.schema.access import Coded, Dictionary, Text, lookup
+from kestrel_lab.schema.codes import rising
 from kestrel_lab.schema.epoch import Array
 
 _UNKNOWN = 0xFFFF_FFFF
@@ -125,7 +126,7 @@ class Classes:
         found = self._codes.take(coded.codes)
         new = found == _UNKNOWN
         if new.any():
-            self._learn(_distinct(coded.codes[new], len(self._codes)), coded.dictionary)
+            self._learn(rising(coded.codes[new]), coded.dictionary)
             found = self._codes.take(coded.codes)
         if tests and self._decide(coded, found, tests):
             found = self._codes[coded.codes]
@@ -144,7 +145,7 @@ class Classes:
         for test in tests if len(left) else ():
             which = left[self.maybe[self._codes[coded.codes[left]], test]]
             if len(which):
-                codes = np.unique(coded.codes[which])
+                codes = rising(coded.codes[which])
                 vectors = self._vectors.bits[self._codes[codes]]
                 vectors[:, 1 + test] = self._look(test, codes, coded.dictionary)
                 vectors[:, 1 + self._width + test] = False
@@ -227,12 +228,3 @@ class Classes:
         self._matcher.trim()
         numbers = self._matcher.numbers([v if isinstance(v, bytes) else b"" for v in values])
         return np.where(present, self._of_numbers(self._matcher, numbers), np.uint32(0))
-
-
-def _distinct(codes: Array, size: int) -> Array:
-    """Return the distinct ones of some codes below `size`, rising."""
-    if 64 * len(codes) < size:
-        return np.unique(codes)
-    seen = np.zeros(size, np.bool_)
-    seen[codes] = True
-    return np.flatnonzero(seen)

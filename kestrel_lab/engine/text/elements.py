@@ -12,6 +12,7 @@ from kestrel_lab.engine.text.textmatch import Matcher
 from kestrel_lab.engine.text.vectors import Bits, Unions
 from kestrel_lab.eql import TextTest
 from kestrel_lab.schema.access import Dictionary, Lists, lookup
+from kestrel_lab.schema.codes import rising
 from kestrel_lab.schema.epoch import Array
 
 _UNKNOWN = 0xFFFF_FFFF
@@ -76,7 +77,7 @@ class Elements:
         vectors = self._of(elements, lists.elements)
         is_open = self._matcher.vectors.bits[vectors, len(self._tests) + test]
         if is_open.any():
-            distinct = np.unique(elements[is_open])
+            distinct = rising(elements[is_open])
             known = self._matcher.vectors.bits[self._codes[distinct]]
             known[:, test] = self._matcher.decide(test, lookup(lists.elements, distinct.tolist()))
             known[:, len(self._tests) + test] = False
@@ -110,7 +111,7 @@ class Elements:
         found = self._codes[elements]
         new = found == _UNKNOWN
         if new.any():
-            distinct = np.unique(elements[new])
+            distinct = rising(elements[new])
             values = [v for v in lookup(dictionary, distinct.tolist()) if isinstance(v, bytes)]
             self._codes[distinct] = self._matcher.numbers(values)
             found = self._codes[elements]
