@@ -173,20 +173,6 @@ def negation(item: Expr) -> Expr:
     return item.item if isinstance(item, Not) else Not(item)
 
 
-def conjuncts(expr: Expr) -> tuple[Expr, ...]:
-    """Return conditions that all hold where this one does, and only there: as many as `and` and `not (a or b)` tell."""
-    work, out = [expr], list[Expr]()
-    while work:
-        node = work.pop()
-        if isinstance(node, And):
-            work.extend(reversed(node.items))
-        elif isinstance(node, Not) and isinstance(node.item, Or):
-            work.extend(negation(item) for item in reversed(node.item.items))
-        else:
-            out.append(node)
-    return tuple(out)
-
-
 def leaves(expr: Expr) -> Iterator[Leaf]:
     """Yield the leaves in the order they are written."""
     work = [expr]

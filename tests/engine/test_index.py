@@ -57,15 +57,16 @@ def holds(test: TextTest, value: object) -> bool:
 
 
 def by_definition(info: SourceInfo, epoch: Epoch, plan: TablePlan) -> Found:
-    fields = {test.field for stage in plan.stages for clause in (*stage.gates, stage.bars) for test in clause}
+    fields = {test.field for stage in plan.stages for clause in stage.gates for test, _ in clause}
     values = {field: python_values(resolve(info, epoch, plan.table, field)) for field in fields}
     actions: Array = epoch.tables[plan.table].column("action")
     out: Found = {}
     for stage in plan.stages:
         passing = stage.actions[actions]
         for clause in stage.gates:
-            passing &= [any(holds(t, values[t.field][row]) for t in clause) for row in range(len(actions))]
-        passing &= [not any(holds(t, values[t.field][row]) for t in stage.bars) for row in range(len(actions))]
+            passing &= [
+                any(holds(t, values[t.field][row]) == wanted for t, wanted in clause) for row in range(len(actions))
+            ]
         if passing.any():
             out[stage] = np.flatnonzero(passing).tolist()
     return out

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kestrel_lab.engine.packs.gates import clauses_of
+from kestrel_lab.engine.packs.gates import Clause, implied, ordered
 from kestrel_lab.engine.text.classes import Classes
 from kestrel_lab.engine.text.elements import Elements
 from kestrel_lab.engine.text.vectors import Unions, Vectors
@@ -119,25 +119,34 @@ def test_equal_vectors_have_one_number(rows: list[list[bool]]) -> None:
     assert len({tuple(row) for row in rows}) == len(set(numbers.tolist()))
 
 
-def gates(condition: str) -> list[set[tuple[str, tuple[bytes, ...]]]]:
-    (stage,) = compile_query(f"process where {condition}").stages
-    return [{(t.field, t.patterns) for t in clause} for clause in clauses_of(stage.expr, BUILTIN.fields)]
+def clauses_of(query: str) -> tuple[Clause, ...]:
+    (stage,) = compile_query(query).stages
+    return ordered(implied(stage.expr, BUILTIN.fields).clauses, BUILTIN.fields)
+
+
+def gates(condition: str) -> list[set[tuple[str, tuple[bytes, ...], bool]]]:
+    return [
+        {(t.field, t.patterns, holds) for t, holds in clause} for clause in clauses_of(f"process where {condition}")
+    ]
 
 
 def test_a_condition_joined_by_or_has_a_clause_if_each_part_has_one() -> None:
-    name, args = ("process.name", (b"a",)), ("process.args", (b"x",))
+    name, args = ("process.name", (b"a",), True), ("process.args", (b"x",), True)
     assert gates('process.args == "x" and process.name == "a"') == [{name}, {args}]
     assert gates('(process.name == "a" and process.pid > 1) or process.args == "x"') == [{name, args}]
     assert gates('process.name == "a" or process.pid > 1') == []
-    assert gates('not process.name == "a"') == []
-    assert gates('event.action == "exec" and host.os.type == "linux"') == [{("host.os.type", (b"linux",))}]
+    assert gates('not process.name == "a"') == [{("process.name", (b"a",), False)}]
+    assert gates('not process.name like "a?c"') == []
+    assert gates('(process.name == "a" and process.args == "x") or not user.id == "0"') == [
+        {name, ("user.id", (b"0",), False)}, {args, ("user.id", (b"0",), False)},
+    ]  # fmt: skip
+    assert gates('event.action == "exec" and host.os.type == "linux"') == [{("host.os.type", (b"linux",), True)}]
 
 
 def test_what_is_derived_is_gated_by_the_string_it_is_part_of_first() -> None:
-    (stage,) = compile_query('file where file.extension == "so" or file.name like "*x?yy"').stages
-    wide, narrow = clauses_of(stage.expr, BUILTIN.fields)
-    assert {(t.field, t.op, t.patterns) for t in wide} == {("file.path", "contains", (p,)) for p in (b".so", b"yy")}
-    assert {t.field for t in narrow} == {"file.extension", "file.name"}
+    wide, narrow = clauses_of('file where file.extension == "so" or file.name like "*x?yy"')
+    assert {(t.field, t.op, t.patterns) for t, _ in wide} == {("file.path", "contains", (p,)) for p in (b".so", b"yy")}
+    assert {t.field for t, _ in narrow} == {"file.extension", "file.name"}
 
 
 @settings(max_examples=400, deadline=None)
@@ -149,9 +158,8 @@ def test_what_is_derived_is_gated_by_the_string_it_is_part_of_first() -> None:
 )
 def test_a_path_passes_what_is_implied_of_it(part: str, op: str, patterns: list[str], path: bytes) -> None:
     value = f'"{patterns[0]}"' if op == "==" else "(" + ", ".join(f'"{p}"' for p in patterns) + ")"
-    (stage,) = compile_query(f"file where file.{part} {op} {value}").stages
     made = {"file.path": path, "file.name": basename(path), "file.extension": extension(path),
             "file.directory": dirname(path)}  # fmt: skip
-    clauses = clauses_of(stage.expr, BUILTIN.fields)
-    holds = [any((v := made[t.field]) is not None and passes(t, v) for t in clause) for clause in clauses]
+    clauses = clauses_of(f"file where file.{part} {op} {value}")
+    holds = [any((v := made[t.field]) is not None and passes(t, v) for t, _ in clause) for clause in clauses]
     assert holds == sorted(holds, reverse=True)  # the first ones are implied by the last

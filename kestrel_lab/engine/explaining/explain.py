@@ -114,12 +114,12 @@ def _left(rule: Rule, number: int) -> str | None:
 
 
 def _key(stage: StagePlan) -> str | None:
-    bars = [f"not {show.show_test(test.field, test)}" for test in stage.bars]
-    return " and ".join([*map(_clause, stage.gates), *bars]) or None
+    return " and ".join(map(_clause, stage.gates)) or None
 
 
 def _clause(clause: Clause) -> str:
-    text = " or ".join(show.show_test(test.field, test) for test in clause)
+    tests = (("" if literal.holds else "not ") + show.show_test(literal.test.field, literal.test) for literal in clause)
+    text = " or ".join(tests)
     return f"({text})" if len(clause) > 1 else text
 
 

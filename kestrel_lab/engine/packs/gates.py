@@ -1,55 +1,80 @@
-"""What every hit of a condition passes: clauses of text tests, for an index that finds rows by them.
+"""What every hit of a condition passes: clauses of literals, for an index that finds rows by them.
 
-A clause is a list of tests; a hit passes at least one of each clause. A condition joined by `and` has the clauses of
-all its parts. Of one joined by `or`, each part gives its best clause, and those together are one; the second best of
-each are another, and so on. A bar is a test that no hit passes: what stands under `not`, where it is decided by the
-first look at a value. So clauses and bars depend on the condition alone.
+A literal is a text test, or `not` and one that the first look at a value decides; a clause is a list of literals, and
+a hit passes at least one of each clause. A condition joined by `and` has the clauses of all its parts. One joined by
+`or` has every choice of a clause of each part, joined to one, if those are few: together they then say all that it
+says. Else each part gives its best clause, and those together are one; the second best of each are another, and so on.
+All of this depends on the condition alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TypeAlias
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from math import prod
+from typing import NamedTuple, TypeAlias
 
 from kestrel_lab.engine.text.glob import key_of
 from kestrel_lab.engine.text.literals import MAX_BYTES
 from kestrel_lab.eql import TextTest
-from kestrel_lab.eql.ir import And, Expr, Not, Or, TextLeaf, conjuncts
+from kestrel_lab.eql.ir import And, Expr, Not, Or, TextLeaf
+from kestrel_lab.eql.typed import fold_tree
 from kestrel_lab.schema.derive import OF_LIST, PARTS
 from kestrel_lab.schema.types import ByAction, Constant, Derived, Entity, Field, Parent
 
-_DEPTH = 3  # clauses of a condition joined by `or`
+_DEPTH = 3  # clauses of a condition joined by `or` that they do not exhaust
+_MOST = 8  # clauses of one that they do
 _LITERAL_OPS = ("equal", "prefix", "suffix", "contains", "like")
 
-Clause: TypeAlias = tuple[TextTest, ...]
+
+class Literal(NamedTuple):
+    """A text test passes (`holds`), or does not."""
+
+    test: TextTest
+    holds: bool = True
+
+
+Clause: TypeAlias = tuple[Literal, ...]
 _Rank: TypeAlias = tuple[int, int, int]
 
 
-def clauses_of(expr: Expr, known: Mapping[str, Field]) -> tuple[Clause, ...]:
-    """Return the clauses of a condition, in the order in which an index should put them to rows.
+@dataclass(frozen=True, slots=True)
+class Implied:
+    """Clauses that a condition implies; `exact`: the condition holds wherever they and the action do."""
+
+    clauses: tuple[Clause, ...]
+    exact: bool
+
+
+def implied(expr: Expr, known: Mapping[str, Field]) -> Implied:
+    """Return clauses that a condition implies; in it, `not` stands over leaves only."""
+
+    def joined(node: Expr, parts: tuple[Implied, ...]) -> Implied:
+        if isinstance(node, And):
+            return Implied(tuple(c for part in parts for c in part.clauses), all(part.exact for part in parts))
+        return _either(parts, known) if isinstance(node, Or) else _of_leaf(node, known)
+
+    return fold_tree(expr, lambda node: node.items if isinstance(node, And | Or) else (), joined)
+
+
+def ordered(clauses: Iterable[Clause], known: Mapping[str, Field]) -> tuple[Clause, ...]:
+    """Return clauses, and what they imply of whole strings, in the order in which an index should put them to rows.
 
     Left out is what the action decides: the index knows it.
     """
-    found = _clauses(expr, known)
+    found = [*clauses]
     found += [wider for clause in found if (wider := _of_origins(clause, known))]
-    useful = [clause for clause in dict.fromkeys(found) if not all(_is_of_action(test, known) for test in clause)]
+    useful = [c for c in dict.fromkeys(found) if not all(_is_of_action(literal.test, known) for literal in c)]
     return tuple(sorted(useful, key=lambda clause: _rank(clause, known)))
 
 
-def bars_of(expr: Expr, known: Mapping[str, Field]) -> tuple[TextTest, ...]:
-    """Return the tests that no hit of a condition passes, as far as values tell them without a closer look."""
-    under = (item.item for item in conjuncts(expr) if isinstance(item, Not))
-    tests = dict.fromkeys(leaf.test for leaf in under if isinstance(leaf, TextLeaf))
-    return tuple(test for test in tests if not _is_of_action(test, known) and _is_plain(test, known))
-
-
-def decides(gates: Sequence[Clause], bars: Sequence[TextTest], item: Expr) -> bool:
-    """Return whether a condition holds for every row that passes a test of each of the clauses, and no bar."""
-    if isinstance(item, Not):
-        return isinstance(item.item, TextLeaf) and item.item.test in bars
-    parts = item.items if isinstance(item, Or) else (item,)
-    tests = [part.test for part in parts if isinstance(part, TextLeaf)]
-    return len(tests) == len(parts) and tuple(sorted(set(tests), key=_order)) in gates
+def _of_leaf(leaf: Expr, known: Mapping[str, Field]) -> Implied:
+    if isinstance(leaf, TextLeaf):
+        return Implied(((Literal(leaf.test),),), True)
+    if isinstance(leaf, Not) and isinstance(leaf.item, TextLeaf) and _is_plain(leaf.item.test, known):
+        return Implied(((Literal(leaf.item.test, False),),), True)
+    return Implied((), False)
 
 
 def _is_plain(test: TextTest, known: Mapping[str, Field]) -> bool:
@@ -62,32 +87,21 @@ def _is_plain(test: TextTest, known: Mapping[str, Field]) -> bool:
     return test.op in ("address", "cidr")
 
 
-def _clauses(root: Expr, known: Mapping[str, Field]) -> list[Clause]:
-    work: list[tuple[Expr, bool]] = [(root, False)]
-    results: list[list[Clause]] = []
-    while work:
-        node, ready = work.pop()
-        if not isinstance(node, And | Or):
-            results.append([(node.test,)] if isinstance(node, TextLeaf) else [])
-        elif not ready:
-            work.append((node, True))
-            work.extend((item, False) for item in node.items)
-        else:
-            parts = results[-len(node.items) :]
-            del results[-len(node.items) :]
-            results.append(_joined(node, parts, known))
-    return results.pop()
-
-
-def _joined(node: And | Or, parts: Sequence[list[Clause]], known: Mapping[str, Field]) -> list[Clause]:
-    if isinstance(node, And):
-        return [clause for part in parts for clause in part]
-    if not all(parts):
-        return []
-    ranked = [sorted(part, key=lambda clause: _rank(clause, known)) for part in parts]
+def _either(parts: Sequence[Implied], known: Mapping[str, Field]) -> Implied:
+    """Return what a condition joined by `or` implies, given what its parts do."""
+    found = [part.clauses for part in parts]
+    if all(part.exact for part in parts) and prod(map(len, found)) <= _MOST:
+        return Implied(tuple(dict.fromkeys(_any_of(choice) for choice in product(*found))), True)
+    if not all(found):
+        return Implied((), False)
+    ranked = [sorted(part, key=lambda clause: _rank(clause, known)) for part in found]
     depth = min(max(map(len, ranked)), _DEPTH)
     choices = ([part[min(place, len(part) - 1)] for part in ranked] for place in range(depth))
-    return [tuple(sorted({test for clause in choice for test in clause}, key=_order)) for choice in choices]
+    return Implied(tuple(map(_any_of, choices)), False)
+
+
+def _any_of(clauses: Iterable[Clause]) -> Clause:
+    return tuple(sorted({literal for clause in clauses for literal in clause}, key=_order))
 
 
 def _of_origins(clause: Clause, known: Mapping[str, Field]) -> Clause:
@@ -95,27 +109,30 @@ def _of_origins(clause: Clause, known: Mapping[str, Field]) -> Clause:
 
     So what is derived of a string is only made where the whole string leaves it open.
     """
-    tests = tuple(dict.fromkeys(_of_origin(test, known) or test for test in clause))
-    return () if set(tests) == set(clause) else tuple(sorted(tests, key=_order))
+    wider = _any_of([(_of_origin(literal, known) or literal,) for literal in clause])
+    return () if set(wider) == set(clause) else wider
 
 
-def _of_origin(test: TextTest, known: Mapping[str, Field]) -> TextTest | None:
-    source = known[test.field].source
+def _of_origin(literal: Literal, known: Mapping[str, Field]) -> Literal | None:
+    test, source = literal.test, known[literal.test.field].source
     if not isinstance(source, Derived) or source.function not in PARTS or test.op not in _LITERAL_OPS:
         return None
     dot = b"." if source.function == "extension" and test.op in ("equal", "prefix") else b""
     parts = [key_of(p) if test.op == "like" else dot + p for p in test.patterns]
-    return TextTest(source.of, "contains", test.fold, tuple(sorted(set(parts)))) if all(parts) else None
+    if not literal.holds or not all(parts):
+        return None
+    return Literal(TextTest(source.of, "contains", test.fold, tuple(sorted(set(parts)))))
 
 
-def _order(test: TextTest) -> tuple[str, str, bool, tuple[bytes, ...]]:
-    return test.field, test.op, test.fold, test.patterns
+def _order(literal: Literal) -> tuple[str, str, bool, tuple[bytes, ...], bool]:
+    test = literal.test
+    return test.field, test.op, test.fold, test.patterns, literal.holds
 
 
 def _rank(clause: Clause, known: Mapping[str, Field]) -> _Rank:
     """Return what sorts clauses: cheap values first, then few fields, then long literals, which are rare."""
-    fields = {test.field for test in clause}
-    return max(cost(test, known) for test in clause), len(fields), -min(map(_literal_bytes, clause))
+    fields = {literal.test.field for literal in clause}
+    return max(cost(literal.test, known) for literal in clause), len(fields), -min(map(_literal_bytes, clause))
 
 
 def _is_of_action(test: TextTest, known: Mapping[str, Field]) -> bool:
@@ -134,7 +151,11 @@ def cost(test: TextTest, known: Mapping[str, Field]) -> int:
     return own + (test.op in ("regex", "computed"))
 
 
-def _literal_bytes(test: TextTest) -> int:
+def _literal_bytes(literal: Literal) -> int:
+    """Return how many bytes a value surely has that passes, as far as that tells; 0 for what most values pass."""
+    test = literal.test
+    if not literal.holds:
+        return 0
     if test.op in ("equal", "address"):
         return min(map(len, test.patterns))
     return min(len(key_of(p)) for p in test.patterns) if test.op == "like" else 0

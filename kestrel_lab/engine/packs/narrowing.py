@@ -1,16 +1,16 @@
 """What an index finds the rows of a stage by, and what that leaves open of its condition.
 
-Rows that come out of the index are of the stage's actions and pass its clauses and bars, all of them and for sure. So
-what these say of a condition need not be evaluated again: of many, nothing is left.
+Rows that come out of the index are of the stage's actions and pass its clauses, all of them and for sure. So what these
+say of a condition need not be evaluated again: of many, nothing is left.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from kestrel_lab.engine.packs.gates import Clause, bars_of, clauses_of, decides
-from kestrel_lab.eql import Program, Stage, TextTest
-from kestrel_lab.eql.ir import Expr, all_of, conjuncts
+from kestrel_lab.engine.packs.gates import Clause, implied, ordered
+from kestrel_lab.eql import Program, Stage
+from kestrel_lab.eql.ir import And, Expr, all_of
 from kestrel_lab.eql.residual import residual
 from kestrel_lab.schema.schema import Schema
 
@@ -20,21 +20,21 @@ class Narrowed:
     """A stage through the index.
 
     Attributes:
-        gates, bars: a row that it finds passes a test of each gate, and no bar.
+        gates: a row that it finds passes a literal of each.
         left: what holds, of those rows, for the ones that satisfy the stage.
     """
 
     gates: tuple[Clause, ...]
-    bars: tuple[TextTest, ...]
     left: Expr
 
 
 def narrowed(stage: Stage, schema: Schema) -> Narrowed:
     """Return what an index finds a stage's rows by, and what is left of its condition."""
-    expr = all_of(conjuncts(residual(stage.expr, stage.actions, schema)))
-    gates, bars = clauses_of(expr, schema.fields), bars_of(expr, schema.fields)
-    left = tuple(item for item in conjuncts(expr) if not decides(gates, bars, item))
-    return Narrowed(gates, bars, all_of(left))
+    expr = residual(stage.expr, stage.actions, schema)
+    items = expr.items if isinstance(expr, And) else (expr,)
+    found = [(item, implied(item, schema.fields)) for item in items]
+    gates = ordered((clause for _, of in found for clause in of.clauses), schema.fields)
+    return Narrowed(gates, all_of(tuple(item for item, of in found if not of.exact)))
 
 
 def left_of(program: Program, schema: Schema) -> Program:

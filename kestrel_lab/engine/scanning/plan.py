@@ -29,7 +29,7 @@ class StagePlan:
     Attributes:
         rule: position of the rule in the pack; `number`: of the stage in its module.
         actions: for each action code, whether the stage looks at it here.
-        gates, bars: the index finds its rows by them: they pass a test of each gate, and no bar.
+        gates: the index finds its rows by them: they pass a literal of each.
         decided: whether all those rows satisfy it, so that there is nothing to evaluate.
         columns: column slots it reads, each with the text tests it puts to it.
         by: fields of the join key (None: null for every event), each with whether null joins null.
@@ -41,7 +41,6 @@ class StagePlan:
     number: int
     actions: npt.NDArray[np.bool_]
     gates: tuple[Clause, ...]
-    bars: tuple[TextTest, ...]
     decided: bool
     columns: Mapping[Slot, tuple[TextTest, ...]]
     by: tuple[tuple[str | None, bool], ...]
@@ -84,7 +83,7 @@ def tests_by_dictionary(
                 tests = found.setdefault(schema.dictionary_key(plan.table, slot.field), {})
                 if slot.test is not None:
                     tests.setdefault(key_of_test(slot.test), slot.test)
-        for test in (t for stage in plan.stages for clause in (*stage.gates, stage.bars) for t in clause):
+        for test in (literal.test for stage in plan.stages for clause in stage.gates for literal in clause):
             found.setdefault(schema.dictionary_key(plan.table, test.field), {}).setdefault(key_of_test(test), test)
     return {key: tuple(tests.values()) for key, tests in found.items()}
 
@@ -132,7 +131,6 @@ def _stage_plan(
         number=number,
         actions=actions,
         gates=found.gates,
-        bars=found.bars,
         decided=code is not None and expr == TRUE,
         columns=columns,
         by=tuple(zip(stage.by, optional, strict=True)),

@@ -1,10 +1,9 @@
-"""The gates of a table's stages as matrices: which clauses a stage needs, and which tests of which field they have."""
+"""The gates of a table's stages as matrices: which clauses a stage needs, which literals of which field they have."""
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +15,6 @@ from kestrel_lab.engine.text.classes import Classes, key_of_test
 from kestrel_lab.schema.schema import Schema
 
 Mask = npt.NDArray[np.bool_]
-_Kept: TypeAlias = tuple[Clause, bool]  # a clause, and whether it is a bar
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,24 +22,23 @@ class FieldGates:
     """What the clauses ask of one field.
 
     Attributes:
-        clauses: those with a test of it, rising; barred: of each, whether it is kept by what passes none of its tests.
-        tests: columns of the bits of `classes`; doubtful: of each.
-        asks: tests x clauses, which clause has which test.
+        clauses: those with a literal of it, rising.
+        tests: of the literals, columns of the bits of `classes`; holds: whether the test is to pass; doubtful: of each.
+        asks: literals x clauses, which clause has which.
     """
 
     field: str
     classes: Classes
     clauses: npt.NDArray[np.int64]
-    barred: Mask
     tests: npt.NDArray[np.int64]
+    holds: Mask
     asks: Mask
     doubtful: Mask
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Gates:
-    """The stages of a table that have clauses; those with the same ones and the same actions are one unit. A bar counts
-    as a clause of one test, kept by what does not pass it.
+    """The stages of a table that have clauses; those with the same ones and the same actions are one unit.
 
     Attributes:
         units: the stages of each.
@@ -58,12 +55,11 @@ class Gates:
 
 def gates_of(plan: TablePlan, columns: ColumnMemory, schema: Schema) -> Gates:
     """Return the gates of the stages of a table."""
-    units: dict[tuple[bytes, frozenset[_Kept]], list[StagePlan]] = {}
+    units: dict[tuple[bytes, frozenset[Clause]], list[StagePlan]] = {}
     for stage in plan.stages:
-        kept = frozenset(_kept(stage))
-        if kept:
-            units.setdefault((stage.actions.tobytes(), kept), []).append(stage)
-    numbers = {clause: n for n, clause in enumerate(dict.fromkeys(c for s in plan.stages for c in _kept(s)))}
+        if stage.gates:
+            units.setdefault((stage.actions.tobytes(), frozenset(stage.gates)), []).append(stage)
+    numbers = {clause: n for n, clause in enumerate(dict.fromkeys(c for s in plan.stages for c in s.gates))}
     needs = np.zeros((len(units), len(numbers)), np.bool_)
     for unit, (_, clauses) in enumerate(units):
         needs[unit, [numbers[clause] for clause in clauses]] = True
@@ -71,31 +67,26 @@ def gates_of(plan: TablePlan, columns: ColumnMemory, schema: Schema) -> Gates:
     return Gates(list(units.values()), actions, needs, _fields(plan.table, numbers, columns, schema))
 
 
-def _kept(stage: StagePlan) -> Iterator[_Kept]:
-    yield from ((clause, False) for clause in stage.gates)
-    yield from (((test,), True) for test in stage.bars)
-
-
-def _fields(table: str, numbers: Mapping[_Kept, int], columns: ColumnMemory, schema: Schema) -> list[FieldGates]:
+def _fields(table: str, numbers: Mapping[Clause, int], columns: ColumnMemory, schema: Schema) -> list[FieldGates]:
     dear: dict[str, int] = {}
-    pairs: dict[str, list[tuple[int, int]]] = {}
-    for (clause, _), number in numbers.items():
-        for test in clause:
+    pairs: dict[str, list[tuple[tuple[int, bool], int]]] = {}
+    for clause, number in numbers.items():
+        for test, holds in clause:
             dear[test.field] = min(cost(test, schema.fields), dear.get(test.field, cost(test, schema.fields)))
             column = columns.classes_of(table, test.field).number_of(key_of_test(test))
-            pairs.setdefault(test.field, []).append((column, number))
-    bars = {number for (_, barred), number in numbers.items() if barred}
+            pairs.setdefault(test.field, []).append(((column, holds), number))
     fields = sorted(pairs, key=lambda f: (dear[f], f))
-    return [_field(f, columns.classes_of(table, f), pairs[f], bars) for f in fields]
+    return [_field(f, columns.classes_of(table, f), pairs[f]) for f in fields]
 
 
-def _field(field: str, classes: Classes, pairs: Sequence[tuple[int, int]], bars: Container[int]) -> FieldGates:
-    tests, place_of_test = np.unique([test for test, _ in pairs], return_inverse=True)
+def _field(field: str, classes: Classes, pairs: Sequence[tuple[tuple[int, bool], int]]) -> FieldGates:
+    literals = {literal: place for place, literal in enumerate(dict.fromkeys(literal for literal, _ in pairs))}
     clauses, place_of_clause = np.unique([clause for _, clause in pairs], return_inverse=True)
-    asks = np.zeros((len(tests), len(clauses)), np.bool_)
-    asks[place_of_test, place_of_clause] = True
-    barred = np.array([clause in bars for clause in clauses.tolist()], np.bool_)
-    return FieldGates(field, classes, clauses, barred, tests, asks, classes.doubtful[tests])
+    asks = np.zeros((len(literals), len(clauses)), np.bool_)
+    asks[[literals[literal] for literal, _ in pairs], place_of_clause] = True
+    tests = np.array([test for test, _ in literals], np.int64)
+    holds = np.array([holds for _, holds in literals], np.bool_)
+    return FieldGates(field, classes, clauses, tests, holds, asks, classes.doubtful[tests])
 
 
 class Links:

@@ -58,7 +58,6 @@ class FirstLook:
         needs_alone = gates.needs[:, field.clauses[self._clauses.alone]]
         self._needing = needs_alone.any(axis=1)  # units that one look decides something for
         self._needs_alone, self._asks = Links(needs_alone.T), Links(field.asks)
-        self._barred = field.barred[self._clauses.alone]  # a bar is never left open: one look decides it
 
     def wanted(self, known: Known) -> Mask:
         """Return which states want to know the field."""
@@ -72,7 +71,7 @@ class FirstLook:
         """Return what is known after it."""
         clauses = self._clauses
         sure, likely = self._asks.any_of(passed), self._asks.any_of(passed | maybe)
-        alive = known.alive & ~self._needs_alone.any_of(sure[:, clauses.alone] == self._barred)
+        alive = known.alive & ~self._needs_alone.any_of(~sure[:, clauses.alone])
         known.sure[:, clauses.places] |= sure[:, clauses.columns]
         known.likely[:, clauses.places] |= likely[:, clauses.columns]
         return Known(clauses.closed(alive, known.likely), known.likely, known.sure)

@@ -105,9 +105,10 @@ class Step:
         return np.where(open_, np.int32(_OPEN), after.astype(np.int32))
 
     def _known_of(self, classes: Array) -> tuple[Mask, Mask]:
-        """Return what passes the tests of the field, and what may."""
+        """Return which literals of the field hold, and which may: those that do not are decided by the first look."""
         of_field = self._field
-        return of_field.classes.bits[classes][:, of_field.tests], of_field.classes.maybe[classes][:, of_field.tests]
+        passed = of_field.classes.bits[classes][:, of_field.tests] == of_field.holds
+        return passed, of_field.classes.maybe[classes][:, of_field.tests]
 
     def _decided(self, states: Array, coded: Coded) -> npt.NDArray[np.uint32]:
         """Decide what the states ask of the values; return the classes that these have then."""

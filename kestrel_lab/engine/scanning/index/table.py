@@ -27,7 +27,7 @@ class TableIndex:
         """Take the stages of the table."""
         by_actions: dict[bytes, list[StagePlan]] = {}
         for stage in plan.stages:
-            if not (stage.gates or stage.bars):
+            if not stage.gates:
                 by_actions.setdefault(stage.actions.tobytes(), []).append(stage)
         self._open = [_Open(stages) for stages in by_actions.values()]
         self._gates = gates_of(plan, columns, schema)
