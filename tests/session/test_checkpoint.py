@@ -1,3 +1,5 @@
+from collections import Counter
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -29,7 +31,7 @@ def test_going_on_from_any_checkpoint_gives_the_same(cuts: set[int]):
         alerts += [a for answer in driver.feed(epoch) for a in answer.alerts]
     alerts += [a for answer in driver.finish("sealed") for a in answer.alerts]
     assert sorted(alerts, key=lambda a: a.sort_key) == WHOLE.alerts
-    assert driver.fuel == WHOLE.fuel
+    assert Counter(driver.fuel) == Counter(WHOLE.fuel)  # a rule that the index decides spends none: absent or 0
 
 
 def test_the_key_is_of_everything_that_decides():

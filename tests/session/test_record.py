@@ -148,11 +148,21 @@ def test_a_command_that_does_not_exist_is_a_usage_error(tmp_path: Path):
         record(tmp_path / "a.krec", now_world(50), options=RecordOptions(("no-such-command",)))
 
 
+def kill_once_handled(number: signal.Signals, before: Any) -> None:
+    """Send this process a signal a moment after its handler is not the former one any more, or never."""
+    for _ in range(1000):
+        if signal.getsignal(number) is not before:
+            time.sleep(0.2)
+            os.kill(os.getpid(), number)
+            return
+        time.sleep(0.01)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_drains_seals_and_lets_the_engine_finish(tmp_path: Path, number: signal.Signals):
     before = signal.getsignal(number)
-    threading.Timer(0.4, os.kill, (os.getpid(), number)).start()
     world = now_world(600, step_ns=10_000_000)
+    threading.Thread(target=kill_once_handled, args=(number, before)).start()
     report = record(tmp_path / "a.krec", world)
     assert report.interrupted
     assert report.engine is not None
