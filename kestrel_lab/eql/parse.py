@@ -23,6 +23,7 @@ def parse(text: str) -> ast.Query:
         QueryError: if it is too large or nests too deep, is no EQL, or uses what is not supported.
     """
     _check_text(text)
+    _guard().check(text)
     try:
         found: Any = _grammar().parse(text)
     except UnexpectedCharacters as error:
@@ -46,5 +47,9 @@ def _check_text(text: str) -> None:
 @cache
 def _grammar() -> Lark:
     text = files("kestrel_lab.eql").joinpath("grammar.lark").read_text(encoding="utf-8")
-    return Lark(text, parser="lalr", lexer="basic", postlex=Guard(), transformer=Builder(),
-                maybe_placeholders=True)  # fmt: skip
+    return Lark(text, parser="lalr", lexer="basic", transformer=Builder(), maybe_placeholders=True)
+
+
+@cache
+def _guard() -> Guard:
+    return Guard(_grammar().terminals, _grammar().ignore_tokens)

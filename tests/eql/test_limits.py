@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kestrel_lab.eql import compile_query, lower_wasm
+from kestrel_lab.eql.parse import _grammar, _guard
 from kestrel_lab.schema.errors import RuleError
 from tests.eql.host import evaluate
 
@@ -54,3 +55,14 @@ def test_a_list_of_the_largest_size() -> None:
 def test_too_many_different_tests_are_refused() -> None:
     text = " or ".join(f'process.name < "{n}"' for n in range(11_000))
     assert "different tests" in refused(f"any where {text}")
+
+
+def test_the_guard_sees_the_tokens_that_the_parser_sees() -> None:
+    text = r'''sequence by `a,(b`.c[0], ?d with maxspan=1.5m // one, (two
+      [any where "a\",(" : ("b*", """,(["\""") and x != -1e3 and not y in~ (1, 2)] /* ( , [ */ ![file where f~(a, ".")]
+      until [process where a regex~ ("x") and b like (`in`)] | head 5'''
+    lexed = [(token.type, token.start_pos) for token in _grammar().lex(text)]
+    seen = list(_guard()._tokens(text))
+    assert [place for _, place in seen] == [place for _, place in lexed]
+    marks = ("LPAR", "RPAR", "COMMA", "OPEN", "MISSING_OPEN")
+    assert [t for t in seen if t[0] in marks] == [t for t in lexed if t[0] in marks] != []
