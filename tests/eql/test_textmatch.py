@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kestrel_lab.engine.text.single import single
 from kestrel_lab.engine.text.textmatch import Matcher
 from kestrel_lab.eql.ir import TextOp, TextTest
 from kestrel_lab.eql.texttest import passes
@@ -46,6 +47,12 @@ def test_the_matcher_agrees_with_the_definition(chosen: list[TextTest], found: l
     want = [[expected(t, v) for t in chosen] for v in found]
     assert matcher.bits(found).tolist() == want
     assert matcher.bits(found).tolist() == want  # remembered elements change nothing
+
+
+@settings(max_examples=300, deadline=None)
+@given(tests, values)
+def test_one_value_passes_as_in_a_column(test: TextTest, value: bytes) -> None:
+    assert single(test)(value) is passes(test, value)
 
 
 def slow(pattern: str, value: str) -> bool:

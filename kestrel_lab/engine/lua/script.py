@@ -16,7 +16,7 @@ from lupa.luajit21 import LuaError
 
 from kestrel_lab.engine.lua.limits import DEPTH, LOAD_FUEL, MEMORY, REMEMBERED, TEXT, VALUES
 from kestrel_lab.engine.lua.values import LuaValues, new_runtime
-from kestrel_lab.engine.text.textmatch import Matcher
+from kestrel_lab.engine.text.single import single
 from kestrel_lab.eql.lua import LuaScript
 from kestrel_lab.schema.access import Coded, Numbers, Text, lookup
 from kestrel_lab.schema.alert import Mode
@@ -46,7 +46,7 @@ class Script:
     def __init__(self, script: LuaScript, mode: Mode, fields: Mapping[str, Field]) -> None:
         runtime = new_runtime(mode)
         self._values = LuaValues(runtime)
-        self._matchers = [Matcher([test]) for test in script.patterns]
+        self._checks = [single(test) for test in script.patterns]
         self._host = self._library(runtime)
         self._columns = [_Column(self, number, fields[f]) for number, f in enumerate(script.fields, 1)]
         for _ in script.tests:
@@ -129,7 +129,7 @@ class Script:
         return _chunk(runtime, "host")(shared)
 
     def _ask(self, number: float, value: bytes) -> bool:
-        return bool(self._matchers[int(number) - 1].bits([value])[0, 0])
+        return self._checks[int(number) - 1](value)
 
     def _captured(self, hit: int) -> dict[str, Value]:
         pairs = self._host[b"captured"](hit)
