@@ -13,6 +13,7 @@ Codes = npt.NDArray[Any]
 
 _T = TypeVar("_T")
 _SPARSE = 6  # log2 of how many codes there may be for each one given, if a table of them is to be worth it
+_SHORT = 32  # codes up to which a loop is quicker than arrays
 _NEAR = 16  # codes that are not farther apart than this are looked up together
 
 
@@ -44,8 +45,11 @@ def in_runs(get: Callable[[int, int], Sequence[_T]], codes: Sequence[int]) -> li
     if not codes:
         return []
     out: list[_T] = []
-    breaks = np.flatnonzero(np.diff(np.array(codes, np.int64)) > _NEAR) + 1
-    for begin, end in pairwise([0, *breaks.tolist(), len(codes)]):
+    if len(codes) < _SHORT:
+        breaks = [place for place in range(1, len(codes)) if codes[place] - codes[place - 1] > _NEAR]
+    else:
+        breaks = (np.flatnonzero(np.diff(np.array(codes, np.int64)) > _NEAR) + 1).tolist()
+    for begin, end in pairwise([0, *breaks, len(codes)]):
         first = codes[begin]
         values = get(first, codes[end - 1] + 1)
         out += values if len(values) == end - begin else [values[c - first] for c in codes[begin:end]]

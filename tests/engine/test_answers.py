@@ -53,6 +53,7 @@ def test_neither_mode_nor_cuts_change_an_alert(seed: int) -> None:
     assert all(r == runs[0] for r in runs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", SEEDS)
 def test_what_the_index_decides_need_not_be_evaluated(seed: int) -> None:
     events = source(random_events(seed), epoch_rows=17)

@@ -32,6 +32,7 @@ def test_a_batch_is_the_same_for_the_same_seed() -> None:
     assert one.source.info.schema.fingerprint == two.source.info.schema.fingerprint
 
 
+@pytest.mark.slow
 def test_what_is_ordered_against_a_field_that_is_not_there_is_null_but_not_the_constant() -> None:
     """As an operand it is unknown: `(a < ?nowhere) == true` is no null test, so `... != false` holds."""
     found = batch(2029, rules=1, streams=8)

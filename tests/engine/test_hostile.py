@@ -17,6 +17,8 @@ from tests.engine.user_modules import FOREVER, NAME, Seen, imports, module, pack
 from tests.support.budget import at_most
 from tests.support.epochs import source
 
+pytestmark = pytest.mark.slow
+
 SECOND = 1.0  # of processor time
 EVENTS = source(random_events(11), epoch_rows=40)
 
@@ -217,7 +219,6 @@ def refused_within_a_second(folder: Path) -> RuleError:
     return error
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("case", REFUSED_QUERIES)
 def test_a_query_that_is_refused(tmp_path: Path, case: str) -> None:
     make, word = REFUSED_QUERIES[case]

@@ -90,6 +90,7 @@ def check(pack: Pack, events: EpochSource) -> int:
     return seen
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cells", [1 << 20, 40, 1])
 @pytest.mark.parametrize("bits", [32 << 20, 20_000, 1])
 def test_a_stage_sees_what_passes_its_clauses(monkeypatch: pytest.MonkeyPatch, cells: int, bits: int) -> None:

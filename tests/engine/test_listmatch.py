@@ -66,6 +66,7 @@ def dictionary(found: list[list[bytes]], *, joined: bool) -> Dictionary:
     return Dictionary("d", lambda: len(codes), lambda a, b: values[a:b], None, made)
 
 
+@pytest.mark.slow
 @settings(max_examples=400, deadline=None)
 @given(lists, tests, st.booleans(), st.data())
 def test_lists_and_joined_lists_pass_what_the_definition_says(found, chosen, joined, data) -> None:  # type: ignore[no-untyped-def]

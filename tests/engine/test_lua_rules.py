@@ -134,6 +134,7 @@ end"""
     assert all("process.name" in m for m in made)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("body", FOREVER.values(), ids=FOREVER)
 def test_a_rule_that_never_ends_loses_its_epoch_and_no_other_rule_anything(body: str) -> None:
     bad = f'category = "process"\nfunction match(event)\nif event.process.name == "sh" then {body} end return true end'

@@ -24,6 +24,8 @@ from tests.engine.reference import Items
 from tests.engine.support import QUERIES, pack_of, random_events
 from tests.support.epochs import INFO, source
 
+pytestmark = pytest.mark.slow
+
 #: Strings, ids, numbers that may be null, text made of lists, lists, addresses, constants, fields some tables lack.
 FIELDS = (
     "process.entity_id", "process.parent.entity_id", "process.name", "process.pid", "user.id", "process.command_line",

@@ -118,6 +118,7 @@ def test_without_maxspan_sequences_live_as_long_as_the_limits_say() -> None:
     assert engine.evicted == {}
 
 
+@pytest.mark.slow
 def test_memory_of_a_machine_is_bounded() -> None:
     whole = Run(Items(((0, False), (1, False)), None, 10**6), Limits(pending=50, tick=256))
     rng, ids = random.Random(1), 0

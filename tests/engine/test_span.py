@@ -16,6 +16,8 @@ from kestrel_lab.schema.epoch import Epoch
 from tests.engine.support import MODES, QUERIES, pack_of, random_events
 from tests.support.epochs import INFO, source
 
+pytestmark = pytest.mark.slow
+
 PACK = pack_of(QUERIES)
 
 

@@ -14,6 +14,8 @@ from tests.engine.support import MODES, random_events
 from tests.engine.user_modules import EITHER, FOLDER, pack_with, seen
 from tests.support.epochs import source
 
+pytestmark = pytest.mark.slow
+
 WHOLE = [bytes(wat2wasm(text)) for text in ((FOLDER / "getters.wat").read_text(), EITHER)]
 EVENTS = source(random_events(9, 30), epoch_rows=15)
 LIMITS = Limits(user_fuel=100_000)

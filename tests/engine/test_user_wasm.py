@@ -253,6 +253,7 @@ WRONG = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("body", WRONG.values(), ids=WRONG)
 def test_what_is_wrong_traps_alike_and_harms_nobody(body: str) -> None:
     events = source([e | {"name": "bash"} for e in random_events(5)], epoch_rows=35)

@@ -52,6 +52,7 @@ def test_a_list_of_the_largest_size() -> None:
     assert len(module.slots[1].test.patterns) == 20_000
 
 
+@pytest.mark.slow
 def test_too_many_different_tests_are_refused() -> None:
     text = " or ".join(f'process.name < "{n}"' for n in range(11_000))
     assert "different tests" in refused(f"any where {text}")

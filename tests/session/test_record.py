@@ -95,6 +95,7 @@ def _start_and_kill(self: EngineProcess, *_: object) -> None:
     os.kill(self.pid, signal.SIGKILL)
 
 
+@pytest.mark.slow
 def test_the_engine_dies_with_its_worker(tmp_path: Path):
     killer = threading.Timer(1.2, _kill_a_grandchild)
     killer.start()
@@ -171,6 +172,7 @@ def test_a_signal_drains_seals_and_lets_the_engine_finish(tmp_path: Path, number
     assert signal.getsignal(number) is before
 
 
+@pytest.mark.slow
 def test_a_second_signal_does_not_wait_for_the_engine(tmp_path: Path):
     stop = Stop()
     threading.Timer(0.5, stop.request).start()

@@ -23,6 +23,8 @@ from kestrel_lab.session.replay import replay
 from tests.engine.user_modules import EITHER, FOREVER, NAME, module, rule
 from tests.session.scenario import FILES, memory, now_world, pack, record_world, write_recording
 
+pytestmark = pytest.mark.slow
+
 #: Works long at an intruder's shell: some epochs are within the fuel, some are not.
 LOADED = module(
     """(local $n i32)
@@ -67,7 +69,6 @@ def of(rows: Sequence[Exhausted], rule_id: str) -> set[int]:
     return {row.epoch for row in rows if row.rule_id == rule_id}
 
 
-@pytest.mark.slow
 def test_the_live_log_holds_what_stopped_and_the_replay_gives_the_same(recording: Recording) -> None:
     assert 0 < len(of(recording.exhausted, "loaded")) < len(recording.index)
     assert of(recording.exhausted, "loaded") == of(recording.exhausted, "trapping")
@@ -85,13 +86,11 @@ def test_other_rules_never_notice(recording: Recording) -> None:
     assert [(a.rule_id, a.event_ids) for a in others] == [(a.rule_id, a.event_ids) for a in alone.alerts]
 
 
-@pytest.mark.slow
 def test_every_configuration_agrees(tmp_path: Path) -> None:
     world = write_recording(tmp_path / "a.krec", memory(300))
     assert prove(world, USERS).equal
 
 
-@pytest.mark.slow
 def test_a_diff_says_that_fuel_ran_out(recording: Recording) -> None:
     same = diff_rules(recording)
     assert same.equal

@@ -14,13 +14,14 @@ from kestrel_lab.session.workers import WorkersDriver
 from tests.session.scenario import memory, pack
 from tests.support.epochs import source
 
+pytestmark = pytest.mark.slow
+
 replay_module = sys.modules["kestrel_lab.session.replay"]  # the package exports the function of that name
 WORLD = memory()
 PACK = pack()
 WHOLE = replay(WORLD, PACK)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("workers", [2, 3])
 def test_any_number_of_workers_gives_the_same(workers: int):
     found = replay(WORLD, PACK, workers=workers)
@@ -30,7 +31,6 @@ def test_any_number_of_workers_gives_the_same(workers: int):
     )  # fmt: skip
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("rows", [0, 20, 50, 10_000])
 @pytest.mark.parametrize("workers", [1, 2])
 def test_how_epochs_are_gathered_changes_nothing(rows: int, workers: int, monkeypatch: pytest.MonkeyPatch):
