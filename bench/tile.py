@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from kestrel_lab.schema.build import ArrayRows, GrowingSegment
+from kestrel_lab.schema.columns import ENTITY_COLUMNS
 from kestrel_lab.schema.epoch import MAX_ROWS, Array, Epoch, Rows, Segment
-from kestrel_lab.schema.fields import ENTITY_COLUMNS
 from kestrel_lab.schema.schema import BUILTIN
 from kestrel_lab.schema.types import Physical
 
@@ -117,7 +117,7 @@ class _Tile:
         columns, valid = {}, {}
         for column in BUILTIN.columns_of(table):
             values = old.column(column.name)
-            if column.physical is Physical.CODE:
+            if column.physical.coded:
                 values = self._code_map(f"{table}:{column.name}")[values]
             elif column.physical is Physical.REF:
                 values = self._refs(values)
@@ -137,11 +137,12 @@ class _Tile:
     def _add_entities(self) -> None:
         old = self._old.entities
         columns = {c.name: old.column(c.name) for c in ENTITY_COLUMNS if c.physical is not Physical.CODES}
-        columns["parent"] = self._refs(columns["parent"])
         columns["start_ns"] = columns["start_ns"] + np.uint64(self._ns)
         columns["first_event_id"] = columns["first_event_id"] + np.uint64(self._ids)
         for column in ENTITY_COLUMNS:
-            if column.physical is Physical.CODE:
+            if column.physical is Physical.REF:
+                columns[column.name] = self._refs(columns[column.name])
+            elif column.physical is Physical.CODE:
                 columns[column.name] = self._code_map(f"entity:{column.name}")[columns[column.name]]
         offsets, codes = old.lists("args")
         arguments = self._code_map("entity:args")[codes]

@@ -10,6 +10,7 @@ BPF_RINGBUF_OUTPUT(ring_exec2, PAGES_EXEC2);
 BPF_RINGBUF_OUTPUT(ring_file0, PAGES_FILE0);
 BPF_RINGBUF_OUTPUT(ring_file1, PAGES_FILE1);
 BPF_RINGBUF_OUTPUT(ring_net, PAGES_NET);
+BPF_RINGBUF_OUTPUT(ring_act, PAGES_ACT);
 
 struct counts { u64 seen, filtered, seq, lost; };
 BPF_PERCPU_ARRAY(counters, struct counts, SOURCES);
@@ -85,20 +86,40 @@ static __always_inline void read_cred(u64 task, u64 *cred, char comm[16]) {
 #endif
 }
 
+/* uid, gid, suid, sgid, euid, egid follow each other; the capability sets lie close behind. */
+#define CRED_SPAN ((OFF_CAP_EFFECTIVE > OFF_CAP_PERMITTED ? OFF_CAP_EFFECTIVE : OFF_CAP_PERMITTED) + 8 - OFF_UID)
+
+static __always_inline void read_ids_of(struct who *w, u64 cred) {
+#if CRED_SPAN <= 128 && CRED_SPAN >= 40 && CRED_SPAN % 8 == 0 && (OFF_CAP_PERMITTED - OFF_CAP_EFFECTIVE) % 8 == 0
+    char near[CRED_SPAN] __attribute__((aligned(8)));
+    u32 *ids = (u32 *)near;
+    READ(near, cred + OFF_UID);
+    w->permitted = AT(u64, near, OFF_CAP_PERMITTED - OFF_UID);
+    w->effective = AT(u64, near, OFF_CAP_EFFECTIVE - OFF_UID);
+#else
+    u32 ids[6] = {};
+    READ(ids, cred + OFF_UID);
+    READ(w->permitted, cred + OFF_CAP_PERMITTED);
+    READ(w->effective, cred + OFF_CAP_EFFECTIVE);
+#endif
+    w->ruid = ids[0];
+    w->rgid = ids[1];
+    w->suid = ids[2];
+    w->sgid = ids[3];
+    w->euid = ids[4];
+    w->egid = ids[5];
+}
+
 static __always_inline void fill_who(struct who *w, u64 task) {
     u64 leader = 0, cred = 0;
-    u32 tid = 0, tgid = 0, ids[6] = {};      /* uid, gid, suid, sgid, euid, egid */
+    u32 tid = 0, tgid = 0;
     read_ids(task, &tid, &tgid, &leader);
     w->tid = tid;
     w->tgid = tgid;
     READ(w->start, leader + OFF_START);
     READ(w->exec_seq, task + OFF_EXEC_ID);
     read_cred(task, &cred, w->comm);
-    READ(ids, cred + OFF_UID);
-    w->ruid = ids[0];
-    w->rgid = ids[1];
-    w->euid = ids[4];
-    w->egid = ids[5];
+    read_ids_of(w, cred);
     w->unused = 0;
 }
 
@@ -224,4 +245,77 @@ static __always_inline u64 file_of(u64 task, u32 fd) {
     if (fd < max)
         READ(file, fds + 8 * (u64)fd);
     return file;
+}
+
+/* The device of the controlling terminal, as in an inode. */
+static __always_inline u32 tty_of(u64 signal) {
+#ifdef OFF_TTY
+    u64 tty = 0, driver = 0;
+    s32 major = 0, minor = 0, index = 0;
+    READ(tty, signal + OFF_TTY);
+    if (!tty)
+        return 0;
+    READ(driver, tty + OFF_TTY_DRIVER);
+    READ(index, tty + OFF_TTY_INDEX);
+    READ(major, driver + OFF_TTY_MAJOR);
+    READ(minor, driver + OFF_TTY_MINOR);
+    return (u32)major << 20 | ((minor + index) & 0xfffff);
+#else
+    return 0;
+#endif
+}
+
+static __always_inline u32 number_of(u64 pid) {
+    u32 nr = 0;
+    if (pid)
+        READ(nr, pid + OFF_PID_NUMBERS);
+    return nr;
+}
+
+/* What the first three descriptors are. */
+static __always_inline void read_stdio(struct standing *s, u64 task) {
+#pragma unroll
+    for (int fd = 0; fd < 3; fd++) {
+        u64 file = file_of(task, fd), inode = 0;
+        u16 mode = 0;
+        u32 device = 0;
+        if (file) {
+            READ(inode, file + OFF_F_INODE);
+            READ(mode, inode + OFF_I_MODE);
+            READ(device, inode + OFF_I_RDEV);
+        }
+        s->modes[fd] = file ? (mode & 0xf000) | 1 : 0;
+        s->devices[fd] = device;
+    }
+}
+
+static __always_inline void fill_standing(struct standing *s, u64 task) {
+    u64 parent = 0, signal = 0, pid = 0;
+    u32 level = 0;
+    READ(parent, task + OFF_REAL_PARENT);
+    read_identity(parent, &s->real_start, &s->real_tgid, &s->real_exec_seq);
+    READ(signal, task + OFF_SIGNAL);
+    s->pgid = 0;
+    s->sid = 0;
+    s->vpid = 0;
+#ifdef OFF_SIGNAL_PIDS
+    u64 pids[4] = {};    /* PIDTYPE_PID, TGID, PGID, SID */
+    READ(pids, signal + OFF_SIGNAL_PIDS);
+    s->pgid = number_of(pids[2]);
+    s->sid = number_of(pids[3]);
+    if (pids[1]) {
+        READ(level, pids[1] + OFF_PID_LEVEL);
+        s->vpid = number_of(pids[1] + (level & 31) * (OFF_UPID_NS + 8));
+    }
+#endif
+    s->login_uid = -1;
+    s->audit_session = -1;
+#ifdef OFF_LOGINUID
+    READ(s->login_uid, task + OFF_LOGINUID);
+    READ(s->audit_session, task + OFF_SESSIONID);
+#endif
+    s->tty = tty_of(signal);
+    read_stdio(s, task);
+    s->unused = 0;
+    s->unused2 = 0;
 }

@@ -1,54 +1,8 @@
-/* Open for write, creation, rename, deletion; and the two system call hooks, which also serve accept. */
-
-/* What a system call number means: low half for 64-bit calls, high half for 32-bit ones. 0: not ours. */
-enum op { OP_OPEN = 1, OP_ACCEPT, OP_SOCKETCALL, OP_UNLINK, OP_UNLINKAT, OP_RENAME, OP_RENAMEAT };
-BPF_ARRAY(dispatch, u32, 512);
-
-/* Names as given, read at entry. A slot is a thread's for the length of one call; `owner` tells if it was taken. */
-#define SLOTS 256
-struct name_slot {
-    u64 owner;
-    u64 base[2];
-    u32 dir_len[2], name_len[2];
-    u32 flags, unused;
-    char dir[2][4096];
-    char name[2][4096];
-};
-BPF_ARRAY(slots, struct name_slot, SLOTS);
+/* Open for write, creation, rename, deletion. */
 
 struct call_args { u64 path[2]; s32 dirfd[2]; };
 
 #define AT_FDCWD -100
-#define OP_OF(entry, compat) ((compat) ? (entry) >> 16 : (entry) & 0xffff)
-
-static __always_inline u32 is_compat(u64 task) {
-#ifdef OFF_TI_STATUS
-    u32 status = 0;
-    READ(status, task + OFF_TI_STATUS);
-    return status & 2;   /* TS_COMPAT */
-#else
-    return 0;
-#endif
-}
-
-static __always_inline void read_args(u64 regs, u32 compat, u64 a[4]) {
-    if (compat) {
-        READ(a[0], regs + OFF_R_BX);
-        READ(a[1], regs + OFF_R_CX);
-        READ(a[2], regs + OFF_R_DX);
-        READ(a[3], regs + OFF_R_SI);
-        a[0] = (u32)a[0];
-        a[1] = (u32)a[1];
-        a[2] = (u32)a[2];
-        a[3] = (u32)a[3];
-    } else {
-        READ(a[0], regs + OFF_R_DI);
-        READ(a[1], regs + OFF_R_SI);
-        READ(a[2], regs + OFF_R_DX);
-        READ(a[3], regs + OFF_R_R10);
-    }
-}
-
 static __always_inline void call_args(struct call_args *c, u32 op, u64 regs, u32 compat) {
     u64 a[4] = {};
     read_args(regs, compat, a);
@@ -104,41 +58,6 @@ static __always_inline void read_entry(struct name_slot *slot, struct scratch *s
     asm volatile("%0 &= 4095" : "+r"(n));
     asm volatile("%0 &= 4095" : "+r"(pos));
     bpf_probe_read_kernel(slot->dir[which], n, &s->path[pos]);
-}
-
-/* sys_enter(regs, nr) */
-int on_sys_enter(struct bpf_raw_tracepoint_args *ctx) {
-    u32 nr = ctx->args[1] & 0xbfffffff, op, compat;
-    u32 *entry = dispatch.lookup(&nr);
-    int zero = 0, at;
-    u64 task, id;
-    struct call_args call = {};
-    struct settings *set;
-    struct scratch *s;
-    struct name_slot *slot;
-    if (!entry || !*entry)
-        return 0;
-    task = bpf_get_current_task();
-    compat = is_compat(task);
-    op = OP_OF(*entry, compat);
-    if (op < OP_UNLINK)
-        return 0;
-    set = settings();
-    s = enter_scratch.lookup(&zero);
-    id = bpf_get_current_pid_tgid();
-    at = id & (SLOTS - 1);
-    slot = slots.lookup(&at);
-    if (!set || !s || !slot || !in_scope(set))
-        return 0;
-    if (!(set->actions >> (op < OP_RENAME ? ACT_DELETION : ACT_RENAME) & 1) || id >> 32 == set->own_tgid)
-        return 0;
-    call_args(&call, op, ctx->args[0], compat);
-    slot->owner = id;
-    slot->flags = 0;
-    read_entry(slot, s, task, call.path[0], call.dirfd[0], 0);
-    if (op >= OP_RENAME)
-        read_entry(slot, s, task, call.path[1], call.dirfd[1], 1);
-    return 0;
 }
 
 /* 1 where the name in scratch differs from the one in the slot. Lengths are equal; bytes past them are stale. */
@@ -338,39 +257,4 @@ static __always_inline int named(struct settings *set, struct scratch *s, u64 ta
     p.text_len = n;
     slot->owner = 0;
     return send_file(&p, s->pack);
-}
-
-/* sys_exit(regs, ret) */
-int on_sys_exit(struct bpf_raw_tracepoint_args *ctx) {
-    u64 regs = ctx->args[0], nr = 0, task, call = 0;
-    long ret = ctx->args[1];
-    u32 key, *entry, op, compat;
-    int zero = 0;
-    struct settings *set;
-    struct scratch *s;
-    if (ret < 0)
-        return 0;
-    READ(nr, regs + OFF_R_ORIG_AX);
-    key = nr & 0xbfffffff;
-    entry = dispatch.lookup(&key);
-    if (!entry || !*entry)
-        return 0;
-    task = bpf_get_current_task();
-    compat = is_compat(task);
-    op = OP_OF(*entry, compat);
-    set = settings();
-    s = exit_scratch.lookup(&zero);
-    if (!op || !set || !s)
-        return 0;
-    if (op == OP_OPEN)
-        return opened(set, s, task, ret);
-    if (op == OP_SOCKETCALL) {
-        READ(call, regs + OFF_R_BX);
-        if ((u32)call != 5 && (u32)call != 18)       /* SYS_ACCEPT, SYS_ACCEPT4 */
-            return 0;
-        op = OP_ACCEPT;
-    }
-    if (op == OP_ACCEPT)
-        return accepted(set, task, ret);
-    return ret == 0 ? named(set, s, task, op, regs, compat) : 0;
 }

@@ -27,6 +27,7 @@ int on_fork(struct bpf_raw_tracepoint_args *ctx) {
     }
     fill_place(&r->head, SRC_FORK, ACT_FORK, ts, seq);
     fill_who(&r->head.who, child);
+    fill_standing(&r->standing, child);
     read_identity(parent, &r->creator_start, &r->creator_tgid, &r->creator_exec_seq);
     r->status = 0;
     r->unused = 0;
@@ -81,6 +82,7 @@ int on_exit(struct bpf_raw_tracepoint_args *ctx) {
     }
     fill_place(&r->head, SRC_EXIT, ACT_END, ts, seq);
     fill_who(&r->head.who, task);
+    __builtin_memset(&r->standing, 0, sizeof(r->standing));
     r->creator_start = 0;
     r->creator_tgid = 0;
     r->creator_exec_seq = 0;
@@ -96,12 +98,10 @@ struct exec_parts {
 };
 
 static __always_inline void fill_exec(struct exec_head *e, int source, struct exec_parts *p) {
-    u64 creator = 0;
     fill_place(&e->head, source, ACT_EXEC, p->ts, p->seq);
     fill_who(&e->head.who, p->task);
     e->head.flags = p->flags;
-    READ(creator, p->task + OFF_REAL_PARENT);
-    read_identity(creator, &e->creator_start, &e->creator_tgid, &e->creator_exec_seq);
+    fill_standing(&e->standing, p->task);
     e->args_size = p->args_size;
     e->args_len = 0;
     e->exe_len = p->exe_len;
@@ -238,19 +238,17 @@ struct iter_meta { struct seq_file *seq; u64 session_id, seq_num; };
 
 /* The start state: one row a process, with its exact start time. */
 int bpf_iter__task(struct task_iteration *ctx) {
-    u64 task = (u64)ctx->task, parent = 0;
+    u64 task = (u64)ctx->task;
     struct seq_file *seq = ctx->meta->seq;
     struct task_row row = {};
     u32 pid = 0;
     if (!task)
         return 0;
     READ(pid, task + OFF_PID);
-    read_identity(task, &row.start, &row.tgid, &row.exec_seq);
-    if (pid != row.tgid)
+    fill_who(&row.who, task);
+    if (pid != row.who.tgid)
         return 0;
-    READ(parent, task + OFF_REAL_PARENT);
-    read_identity(parent, &row.parent_start, &row.parent_tgid, &row.parent_exec_seq);
-    bpf_probe_read_kernel(row.comm, sizeof(row.comm), (void *)(task + OFF_COMM));
+    fill_standing(&row.standing, task);
     bpf_seq_write(seq, &row, sizeof(row));
     return 0;
 }

@@ -4,13 +4,16 @@
  * an earlier record left there, and user space masks them before it looks at them.
  */
 
-enum source { SRC_FORK, SRC_EXIT, SRC_EXEC0, SRC_EXEC1, SRC_EXEC2, SRC_FILE0, SRC_FILE1, SRC_NET, SRC_ACCEPT, SOURCES };
+enum source { SRC_FORK, SRC_EXIT, SRC_EXEC0, SRC_EXEC1, SRC_EXEC2, SRC_FILE0, SRC_FILE1, SRC_NET, SRC_ACCEPT, SRC_ACT,
+              SRC_SIGNAL, SOURCES };
 
 /* Action codes of the field table. */
 enum action {
     ACT_FORK = 1, ACT_EXEC = 2, ACT_END = 3,
     ACT_CREATION = 10, ACT_OPEN = 11, ACT_RENAME = 12, ACT_DELETION = 13,
     ACT_ATTEMPT = 20, ACT_RESULT = 21, ACT_ACCEPT = 22,
+    ACT_UID = 30, ACT_GID = 31, ACT_SESSION = 32, ACT_PTRACE = 33, ACT_KILL = 34, ACT_MEMFD = 35, ACT_NAME = 36,
+    ACT_MEMORY = 37, ACT_VM_WRITE = 38, ACT_PIDFD_GETFD = 39, ACT_UNSHARE = 40, ACT_SETNS = 41,
 };
 
 #define FLAG_TRUNCATED_PATH 2
@@ -22,9 +25,23 @@ struct who {
     u64 start;           /* group leader's start_boottime, ns */
     u32 tgid, tid;
     u32 exec_seq;        /* self_exec_id */
-    u32 ruid, rgid, euid, egid;
+    u32 ruid, rgid, suid, sgid, euid, egid;
     u32 unused;
+    u64 permitted, effective;        /* capabilities */
     char comm[16];
+};
+
+/* Where a process stands among others, when its image begins. Pids are those of the initial namespace. */
+struct standing {
+    u64 real_start;      /* real_parent */
+    u32 real_tgid, real_exec_seq;
+    u32 pgid, sid, vpid; /* vpid: in its own pid namespace; 0: not known */
+    u32 login_uid, audit_session;
+    u32 tty;             /* device of the controlling terminal, 0: none */
+    u32 devices[3];      /* of descriptors 0, 1, 2, if they are devices */
+    u16 modes[3];        /* their file types, and 1; 0: closed */
+    u16 unused;
+    u32 unused2;
 };
 
 struct head {
@@ -38,6 +55,7 @@ struct head {
 
 struct proc_rec {        /* fork: who = the child; exit: who = the process that ended */
     struct head head;
+    struct standing standing;        /* fork */
     u64 creator_start;
     u32 creator_tgid, creator_exec_seq;
     u32 status;          /* as wait() gives it */
@@ -46,8 +64,7 @@ struct proc_rec {        /* fork: who = the child; exit: who = the process that 
 
 struct exec_head {
     struct head head;
-    u64 creator_start;   /* real_parent now: used only where the fork was not seen */
-    u32 creator_tgid, creator_exec_seq;
+    struct standing standing;
     u32 args_size;       /* arg_end - arg_start */
     u32 args_len;        /* bytes of it that follow */
     u16 exe_len, cwd_len, filename_len, unused;
@@ -86,10 +103,26 @@ struct net_rec {
     u32 unused2;
 };
 
+#define ACT_TEXT 256
+#define ACT_HAS_IDS 1
+#define ACT_HAS_TARGET 2
+#define ACT_PID_IS_GLOBAL 4      /* target_pid is of the initial namespace, not of the caller's */
+
+struct act_rec {
+    struct head head;
+    s64 ret;
+    u64 args[4];         /* of the call; args[0] of mmap is the address it gave */
+    u32 ids[6];          /* uid, gid, suid, sgid, euid, egid before the act */
+    u64 target_start;    /* whom the act is about */
+    u32 target_tgid, target_exec_seq;
+    u32 target_pid;      /* as given, where no more is known */
+    u16 text_len, present;
+    char text[ACT_TEXT];
+};
+
 struct task_row {        /* one process of the start state */
-    u64 start, parent_start;
-    u32 tgid, parent_tgid, exec_seq, parent_exec_seq;
-    char comm[16];
+    struct who who;
+    struct standing standing;
 };
 
 _Static_assert(sizeof(struct proc_rec) == SIZE_PROC, "proc_rec");
@@ -99,4 +132,5 @@ _Static_assert(sizeof(struct exec2_rec) == SIZE_EXEC2, "exec2_rec");
 _Static_assert(sizeof(struct file0_rec) == SIZE_FILE0, "file0_rec");
 _Static_assert(sizeof(struct file1_rec) == SIZE_FILE1, "file1_rec");
 _Static_assert(sizeof(struct net_rec) == SIZE_NET, "net_rec");
+_Static_assert(sizeof(struct act_rec) == SIZE_ACT, "act_rec");
 _Static_assert(sizeof(struct task_row) == SIZE_TASK, "task_row");

@@ -25,8 +25,8 @@ from kestrel_lab.cli.demo.story import SHIPPED
 from kestrel_lab.recording import Recording, RecordingWriter, open_recording, pack, verify
 from kestrel_lab.schema.alert import alert_digest
 from kestrel_lab.schema.build import ArrayRows, GrowingSegment
+from kestrel_lab.schema.columns import ENTITY_COLUMNS
 from kestrel_lab.schema.epoch import Array, Epoch, Rows, Segment
-from kestrel_lab.schema.fields import ENTITY_COLUMNS
 from kestrel_lab.schema.schema import BUILTIN
 from kestrel_lab.schema.types import Physical
 from kestrel_lab.session import replay_as_live
@@ -65,7 +65,7 @@ class Pruner:
         valid: dict[str, Any] = {}
         for column in BUILTIN.columns_of(table):
             values = rows.column(column.name)
-            if column.physical is Physical.CODE:
+            if column.physical.coded:
                 values = self._codes(f"{table}:{column.name}", values)
             elif column.physical is Physical.REF:
                 values = np.array([self._move(ref) for ref in values.tolist()], "u4")
@@ -98,8 +98,9 @@ class Pruner:
                 row[column.name] = bytes(value)
             else:
                 row[column.name] = int(value)
-        parent = row["parent"]
-        row["parent"] = self._move(parent) if parent in self._acting else 0
+        links = {c.name: row[c.name] for c in ENTITY_COLUMNS if c.physical is Physical.REF}
+        row |= {name: self._move(to) if to in self._acting and to != ref else 0 for name, to in links.items()}
+        row |= {name: len(self._new.entities) for name, to in links.items() if to == ref}
         self._moved[ref] = self._new.entities.add(row)
         return self._moved[ref]
 

@@ -9,31 +9,36 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from kestrel_lab.capture.acts import target_columns
 from kestrel_lab.capture.config import CaptureConfig
-from kestrel_lab.capture.entities import Images, ImageTexts, Key, file_name
+from kestrel_lab.capture.credentials import Credentials
+from kestrel_lab.capture.entities import Images, file_name
+from kestrel_lab.capture.image import ImageTexts
 from kestrel_lab.capture.intern import group
 from kestrel_lab.capture.order import Piece
 from kestrel_lab.capture.records import HEAD, KINDS, RINGS
 from kestrel_lab.capture.ring import Records, Words
+from kestrel_lab.capture.standing import Key, read_standing
 from kestrel_lab.capture.tables import (
     EXEC,
     FORK,
     Columns,
     Part,
     Valid,
-    credential_columns,
     file_columns,
     network_columns,
     process_columns,
 )
 from kestrel_lab.schema.build import ArrayRows, GrowingSegment
+from kestrel_lab.schema.columns import FLAG_LATE, FLAG_TRUNCATED_ARGS
 from kestrel_lab.schema.epoch import Epoch, Gap
-from kestrel_lab.schema.fields import FLAG_LATE, FLAG_TRUNCATED_ARGS
 
 Index = npt.NDArray[np.intp]
 
 _TABLE_OF_RING = ["network" if r == "net" else "file" if r.startswith("file") else "process" for r in RINGS]
 _TABLES = ("process", "file", "network")
+_IMAGE_RINGS = np.array([r == "proc" or r.startswith("exec") for r in RINGS])
+_ACTS = tuple(RINGS).index("act")
 _RING_TABLE = np.array([_TABLES.index(t) for t in _TABLE_OF_RING], np.uint8)
 
 
@@ -48,11 +53,13 @@ class EpochBuilder:
     def __init__(self, config: CaptureConfig, boot_id: bytes) -> None:
         self._config = config
         self.segment = GrowingSegment(0)
-        self.images = Images(boot_id, self.segment)
+        self._credentials = Credentials()
+        self.images = Images(boot_id, self.segment, self._credentials.users)
         self.next_event_id = 1
         self.number = 0
         self._segment_rows = 0
         self._event_time = 0
+        self._targets: tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32]]
 
     def build(self, pieces: Sequence[Piece], gaps: Callable[[int], tuple[Gap, ...]]) -> Epoch:
         """Return the next epoch. `gaps` is asked for the gap rows, given the epoch's first event_id."""
@@ -100,7 +107,7 @@ class EpochBuilder:
 
     def _entities(self, raw: _Raw, first: int) -> npt.NDArray[np.uint32]:
         """Make the images that this epoch's forks and execs begin, and return each event's entity row."""
-        for at in np.flatnonzero(_RING_TABLE[raw.ring] == 0).tolist():
+        for at in np.flatnonzero(_IMAGE_RINGS[raw.ring]).tolist():
             self._process_event(raw.record(at), first + at)
         who = raw.who
         firsts, inverse = group(who["tgid"], who["start"], who["exec_seq"])
@@ -112,6 +119,8 @@ class EpochBuilder:
             refs[i] = (
                 self.images.unseen(key, first + at, _text(one["comm"]), int(raw.ts[at])).ref if ref is None else ref
             )
+        if _ACTS in raw.records:
+            self._targets = target_columns(self.images, raw.records[_ACTS], first + int(raw.positions[_ACTS][0]))
         self.images.flush()
         return refs[inverse]
 
@@ -119,11 +128,12 @@ class EpochBuilder:
         head = one["head"]
         who, ts = head["who"], int(head["ts"])
         key = _key(who)
-        creator = int(one["creator_tgid"]), int(one["creator_start"]), int(one["creator_exec_seq"])
         if head["action"] == FORK:
-            self.images.fork(key, creator, event_id, _text(who["comm"]), ts)
+            creator = int(one["creator_tgid"]), int(one["creator_start"]), int(one["creator_exec_seq"])
+            self.images.fork(key, creator, event_id, _text(who["comm"]), ts, read_standing(who, one["standing"]))
         elif head["action"] == EXEC:
-            self.images.exec(key, creator, event_id, _exec_texts(one, _text(who["comm"])), ts)
+            texts = _exec_texts(one, _text(who["comm"]))
+            self.images.exec(key, event_id, texts, ts, read_standing(who, one["standing"]))
         else:
             if self.images.ref(key) is None:
                 self.images.unseen(key, event_id, _text(who["comm"]), ts)
@@ -140,11 +150,19 @@ class EpochBuilder:
         parts = raw.parts(name, rows)
         if name == "process":
             columns, valid = process_columns(self.segment, parts, action)
+            if _ACTS in raw.records:
+                at = np.searchsorted(rows, raw.positions[_ACTS])
+                refs, pids = self._targets
+                columns["target"], columns["Target.process.pid"] = (
+                    _spread(len(rows), at, refs),
+                    _spread(len(rows), at, pids),
+                )
+                valid["Target.process.pid"] = columns["Target.process.pid"] != 0
         elif name == "file":
             columns, valid = file_columns(self.segment, parts, flags)
         else:
             columns, valid = network_columns(self.segment, parts, action)
-        columns |= credential_columns(self.segment, name, who, entity[rows] != 0)
+        columns |= self._credentials.columns(self.segment, name, who, entity[rows] != 0)
         columns |= {
             "event_id": (rows + first).astype(np.uint64),
             "ts_boot_ns": raw.ts[rows],
@@ -215,6 +233,12 @@ def _gather(pieces: Sequence[Piece], ring: int, count: int) -> Words:
                 own = np.flatnonzero(block == i)
                 out[at + own, : words.shape[1]] = np.take(words, row[own], axis=0)
         at += len(row)
+    return out
+
+
+def _spread(rows: int, at: Index, values: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint32]:
+    out = np.zeros(rows, np.uint32)
+    out[at] = values
     return out
 
 

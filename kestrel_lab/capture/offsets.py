@@ -11,10 +11,13 @@ from kestrel_lab.schema.errors import UnavailableError
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Offsets that stand or fall together. `needed_by` names the hooks that go without; empty: none can."""
+    """Offsets that stand or fall together. `needed_by` names the hooks that go without; empty: none can. The text
+    compiles without an `optional` group, all of which is missing then.
+    """
 
     paths: Mapping[str, tuple[str, ...]]
     needed_by: tuple[str, ...] = ()
+    optional: bool = False
 
 
 CORE = Group({
@@ -25,6 +28,8 @@ CORE = Group({
     "EXEC_ID": ("task_struct.self_exec_id",),
     "CRED": ("task_struct.cred",),
     "UID": ("cred.uid",),
+    "CAP_PERMITTED": ("cred.cap_permitted",),
+    "CAP_EFFECTIVE": ("cred.cap_effective",),
     "COMM": ("task_struct.comm",),
     "REAL_PARENT": ("task_struct.real_parent",),
     "FILES": ("task_struct.files",),
@@ -34,7 +39,6 @@ CORE = Group({
     "FS": ("task_struct.fs",),
     "PWD": ("fs_struct.pwd",),
     "F_PATH": ("file.f_path",),
-    "F_INODE": ("file.f_inode",),
     "D_PARENT": ("dentry.d_parent",),
     "D_NAME": ("dentry.d_name.name", "dentry.__d_name.name"),
     "D_LEN": ("dentry.d_name.len", "dentry.__d_name.len"),
@@ -52,6 +56,9 @@ CORE = Group({
     "ARG_END": ("mm_struct.arg_end",),
     "EXE_FILE": ("mm_struct.exe_file",),
     "BPRM_FILENAME": ("linux_binprm.filename",),
+    "F_INODE": ("file.f_inode",),
+    "I_MODE": ("inode.i_mode",),
+    "I_RDEV": ("inode.i_rdev",),
 })  # fmt: skip
 
 SYSCALLS = Group({
@@ -66,10 +73,12 @@ SYSCALLS = Group({
     "F_FLAGS": ("file.f_flags",),
     "I_INO": ("inode.i_ino",),
     "I_SB": ("inode.i_sb",),
-    "I_MODE": ("inode.i_mode",),
     "S_DEV": ("super_block.s_dev",),
     "PRIVATE_DATA": ("file.private_data",),
     "SOCKET_SK": ("socket.sk",),
+    "I_PRIVATE": ("inode.i_private",),
+    "PTRACED": ("task_struct.ptraced",),
+    "PTRACE_ENTRY": ("task_struct.ptrace_entry",),
 }, needed_by=("sys_enter", "sys_exit"))  # fmt: skip
 
 SOCKETS = Group({
@@ -85,7 +94,30 @@ SOCKETS = Group({
     "SK_ERR": ("sock.sk_err",),
 }, needed_by=("inet_sock_set_state", "accept"))  # fmt: skip
 
-COMPAT = Group({"TI_STATUS": ("task_struct.thread_info.status",)}, needed_by=("32-bit calls",))
+SIGNALS = Group({"SI_CODE": ("kernel_siginfo.si_code", "siginfo.si_code")}, needed_by=("signal_generate",))
+
+LEADERS = Group({
+    "SIGNAL_PIDS": ("signal_struct.pids",),
+    "PID_LEVEL": ("pid.level",),
+    "PID_NUMBERS": ("pid.numbers",),
+    "UPID_NS": ("upid.ns",),
+    "THREAD_PID": ("task_struct.thread_pid",),
+}, needed_by=("leaders",), optional=True)  # fmt: skip
+
+TERMINALS = Group({
+    "TTY": ("signal_struct.tty",),
+    "TTY_DRIVER": ("tty_struct.driver",),
+    "TTY_INDEX": ("tty_struct.index",),
+    "TTY_MAJOR": ("tty_driver.major",),
+    "TTY_MINOR": ("tty_driver.minor_start",),
+}, needed_by=("terminals",), optional=True)  # fmt: skip
+
+AUDIT = Group({
+    "LOGINUID": ("task_struct.loginuid",),
+    "SESSIONID": ("task_struct.sessionid",),
+}, needed_by=("audit ids",), optional=True)  # fmt: skip
+
+COMPAT = Group({"TI_STATUS": ("task_struct.thread_info.status",)}, needed_by=("32-bit calls",), optional=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,20 +146,17 @@ def resolve_offsets(btf: Btf) -> Offsets:
     """
     values: dict[str, int] = {}
     disabled: dict[str, tuple[str, ...]] = {}
-    for group in (CORE, SYSCALLS, SOCKETS, COMPAT):
-        missing = []
-        for name, paths in group.paths.items():
-            found = next((o for o in map(btf.offset, paths) if o is not None), None)
-            if found is None:
-                missing.append(paths[0])
-            else:
-                values[name] = found
+    for group in (CORE, SYSCALLS, SOCKETS, SIGNALS, LEADERS, TERMINALS, AUDIT, COMPAT):
+        found = {n: next((o for o in map(btf.offset, p) if o is not None), None) for n, p in group.paths.items()}
+        missing = [paths[0] for name, paths in group.paths.items() if found[name] is None]
+        if not missing or not group.optional:
+            values |= {name: offset for name, offset in found.items() if offset is not None}
         if missing and not group.needed_by:
             raise UnavailableError(
                 f"this kernel has no {', '.join(missing)}", where="/sys/kernel/btf/vmlinux",
                 do="report the kernel version: the recorder has to learn where that member went",
             )  # fmt: skip
         disabled |= dict.fromkeys(group.needed_by if missing else (), tuple(missing))
-    for name in (n for g in (SYSCALLS, SOCKETS) for n in g.paths):
+    for name in (n for g in (SYSCALLS, SOCKETS, SIGNALS) for n in g.paths):
         values.setdefault(name, 0)  # its hook is not attached; the text must still compile
     return Offsets(values, disabled, btf.tracepoint_args("sched_process_exit") >= 2)

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from kestrel_lab.capture.records import KINDS
 from kestrel_lab.capture.ring import Words
-from kestrel_lab.schema.fields import FLAG_LATE
+from kestrel_lab.schema.columns import FLAG_LATE
 
 Stamps = npt.NDArray[np.uint64]
 Index = npt.NDArray[np.intp]

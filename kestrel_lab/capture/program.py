@@ -25,7 +25,7 @@ from kestrel_lab.capture.syscalls import dispatch_entries
 from kestrel_lab.schema.errors import UnavailableError
 from kestrel_lab.schema.resources import resource
 
-PARTS = ("records.h", "common.h", "process.c", "network.c", "file.c")
+PARTS = ("records.h", "common.h", "calls.h", "process.c", "network.c", "file.c", "acts.c", "syscalls.c")
 
 #: raw tracepoint to the function that serves it, in the order they are attached
 HOOKS: Mapping[str, str] = {
@@ -33,6 +33,7 @@ HOOKS: Mapping[str, str] = {
     "sched_process_exec": "on_exec",
     "sched_process_fork": "on_fork",
     "inet_sock_set_state": "on_tcp_state",
+    "signal_generate": "on_signal",
     "sys_enter": "on_sys_enter",
     "sys_exit": "on_sys_exit",
 }

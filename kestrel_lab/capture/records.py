@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-RECORD_VERSION = 1
+RECORD_VERSION = 2
 BUSY = 0x8000_0000
 
-SOURCES = ("fork", "exit", "exec0", "exec1", "exec2", "file0", "file1", "net", "accept")
+SOURCES = ("fork", "exit", "exec0", "exec1", "exec2", "file0", "file1", "net", "accept", "act", "signal")
 
 ARGS_SIZES = (512, 4096, 37888)
 EXEC_TEXT_SIZES = (768, 12288, 12288)
@@ -25,7 +25,14 @@ FILE_TEXT_SIZES = (256, 16384)
 
 WHO = np.dtype([
     ("start", "u8"), ("tgid", "u4"), ("tid", "u4"), ("exec_seq", "u4"), ("ruid", "u4"), ("rgid", "u4"),
-    ("euid", "u4"), ("egid", "u4"), ("unused", "u4"), ("comm", "u1", 16),
+    ("suid", "u4"), ("sgid", "u4"), ("euid", "u4"), ("egid", "u4"), ("unused", "u4"), ("permitted", "u8"),
+    ("effective", "u8"), ("comm", "u1", 16),
+])  # fmt: skip
+
+STANDING = np.dtype([
+    ("real_start", "u8"), ("real_tgid", "u4"), ("real_exec_seq", "u4"), ("pgid", "u4"), ("sid", "u4"), ("vpid", "u4"),
+    ("login_uid", "u4"), ("audit_session", "u4"), ("tty", "u4"), ("devices", "u4", 3), ("modes", "u2", 3),
+    ("unused", "u2"), ("unused2", "u4"),
 ])  # fmt: skip
 
 _PLACE = [
@@ -35,14 +42,16 @@ _PLACE = [
 HEAD = np.dtype(_PLACE)
 _HEAD = [("head", HEAD)]
 
-PROC = np.dtype([*_HEAD, ("creator_start", "u8"), ("creator_tgid", "u4"), ("creator_exec_seq", "u4"),
-                 ("status", "u4"), ("unused", "u4")])  # fmt: skip
+PROC = np.dtype([
+    *_HEAD, ("standing", STANDING), ("creator_start", "u8"), ("creator_tgid", "u4"), ("creator_exec_seq", "u4"),
+    ("status", "u4"), ("unused", "u4"),
+])  # fmt: skip
 
 
 def _exec(size: int) -> np.dtype[np.void]:
     return np.dtype([
-        *_HEAD, ("creator_start", "u8"), ("creator_tgid", "u4"), ("creator_exec_seq", "u4"), ("args_size", "u4"),
-        ("args_len", "u4"), ("exe_len", "u2"), ("cwd_len", "u2"), ("filename_len", "u2"), ("unused", "u2"),
+        *_HEAD, ("standing", STANDING), ("args_size", "u4"), ("args_len", "u4"), ("exe_len", "u2"),
+        ("cwd_len", "u2"), ("filename_len", "u2"), ("unused", "u2"),
         ("args", "u1", ARGS_SIZES[size]), ("text", "u1", EXEC_TEXT_SIZES[size]),
     ])  # fmt: skip
 
@@ -57,8 +66,16 @@ def _file(size: int) -> np.dtype[np.void]:
 NET = np.dtype([*_HEAD, ("local", "u8", 2), ("remote", "u8", 2), ("local_port", "u2"), ("remote_port", "u2"),
                 ("family", "u2"), ("unused", "u2"), ("ret", "i4"), ("unused2", "u4")])  # fmt: skip
 
-TASK = np.dtype([("start", "u8"), ("parent_start", "u8"), ("tgid", "u4"), ("parent_tgid", "u4"), ("exec_seq", "u4"),
-                 ("parent_exec_seq", "u4"), ("comm", "u1", 16)])  # fmt: skip
+ACT_TEXT_SIZE = 256
+ACT_HAS_IDS, ACT_HAS_TARGET, ACT_PID_IS_GLOBAL = 1, 2, 4
+
+ACT = np.dtype([
+    *_HEAD, ("ret", "i8"), ("args", "u8", 4), ("ids", "u4", 6), ("target_start", "u8"), ("target_tgid", "u4"),
+    ("target_exec_seq", "u4"), ("target_pid", "u4"), ("text_len", "u2"), ("present", "u2"),
+    ("text", "u1", ACT_TEXT_SIZE),
+])  # fmt: skip
+
+TASK = np.dtype([("who", WHO), ("standing", STANDING)])
 
 
 @dataclass(frozen=True)
@@ -126,6 +143,7 @@ RINGS: Mapping[str, RingKind] = {
     "file0": RingKind(_file(0), 8192, "lens"),
     "file1": RingKind(_file(1), 2048, "lens"),
     "net": RingKind(NET, 1024),
+    "act": RingKind(ACT, 1024),
 }
 KINDS = tuple(RINGS.values())
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kestrel_lab.schema.build import GrowingSegment
-from kestrel_lab.schema.fields import ENTITY_COLUMNS
+from kestrel_lab.schema.columns import ENTITY_COLUMNS
 from kestrel_lab.schema.types import Physical
 
 Array = npt.NDArray[Any]
@@ -23,6 +23,7 @@ def copy_entities(old: GrowingSegment, new: GrowingSegment, refs: Sequence[int],
         For each ref of the old segment its ref in the new one, 0 where it was not copied.
     """
     chosen = _with_ancestors(old.entities.column("parent"), np.array(refs, np.intp), generations)
+    chosen = _with_relatives(old, chosen, np.array(refs, np.intp))
     moved = np.zeros(len(old.entities), np.uint32)
     moved[chosen] = len(new.entities) + np.arange(len(chosen))
     columns: dict[str, Any] = {}
@@ -52,6 +53,12 @@ def _with_ancestors(parents: Array, refs: Array, generations: int) -> Array:
             break
         chosen = np.union1d(chosen, level)
     return chosen.astype(np.intp)
+
+
+def _with_relatives(old: GrowingSegment, chosen: Array, refs: Array) -> Array:
+    """Add what the entities themselves, not their ancestors, stand in relation to."""
+    links = [old.entities.column(c.name)[refs] for c in ENTITY_COLUMNS if c.physical is Physical.REF]
+    return np.setdiff1d(np.concatenate([chosen, *links]), [0]).astype(np.intp)
 
 
 def _recoded(old: GrowingSegment, new: GrowingSegment, key: str, codes: Array) -> Array:

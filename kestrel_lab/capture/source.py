@@ -28,14 +28,16 @@ IDLE_POLL_S = 0.05
 HASTE = 0.25
 RECURSION_CHECK_NS = 1_000_000_000
 #: what no filter may take away: identities rest on them
-ALWAYS = frozenset(a.code for a in BUILTIN.actions if a.table == "process")
+ALWAYS = frozenset(BUILTIN.action_code("process", name) for name in ("fork", "exec", "end"))
 _END_OF_TIME = 2**63
 
 _HOOK_ACTIONS = {
     "inet_sock_set_state": {("network", "connection_attempted"), ("network", "connection_result")},
-    "sys_enter": {("file", "rename"), ("file", "deletion")},
+    "signal_generate": {("process", "kill")},
+    "sys_enter": {("file", "rename"), ("file", "deletion"), ("process", "uid_change"), ("process", "gid_change")},
     "sys_exit": {("file", name) for name in ("creation", "open", "rename", "deletion")}
-    | {("network", "connection_accepted")},
+    | {("network", "connection_accepted")}
+    | {("process", a.name) for a in BUILTIN.actions_of("process") if a.name not in ("fork", "exec", "end", "kill")},
 }
 
 

@@ -12,10 +12,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from kestrel_lab.capture.acts import act_columns
 from kestrel_lab.capture.intern import group, masked
 from kestrel_lab.capture.ring import Records
+from kestrel_lab.capture.standing import stdio_kind
 from kestrel_lab.schema.build import GrowingSegment
-from kestrel_lab.schema.fields import FLAG_RELATIVE_PATH
+from kestrel_lab.schema.columns import FLAG_RELATIVE_PATH
 from kestrel_lab.schema.schema import BUILTIN
 
 Array = npt.NDArray[Any]
@@ -30,6 +32,7 @@ ATTEMPT, RESULT, ACCEPT = (
     BUILTIN.action_code("network", f"connection_{name}") for name in ("attempted", "result", "accepted")
 )
 _UNKNOWN_RET = 1
+_STDIO = {f"process.Ext.{name}.type": fd for fd, name in enumerate(("stdin", "stdout", "stderr"))}
 
 
 def coded(segment: GrowingSegment, key: str, columns: Sequence[Array], text: Callable[[int], bytes | None]) -> Array:
@@ -38,40 +41,56 @@ def coded(segment: GrowingSegment, key: str, columns: Sequence[Array], text: Cal
     return segment.strings(key).codes([text(row) for row in first.tolist()])[inverse]
 
 
-def credential_columns(segment: GrowingSegment, table: str, who: Records, known: npt.NDArray[np.bool_]) -> Columns:
-    """Return the user and group columns: decimal text; missing where nobody is `known` to have acted."""
-    names = {"user.id": "euid", "group.id": "egid", "process.real_user.id": "ruid", "process.real_group.id": "rgid"}
-    first, inverse = group(*(who[field] for field in names.values()), known)
-    present = known[first].tolist()
-    out: Columns = {}
-    for column, field in names.items():
-        ids = who[field][first].tolist()
-        texts = [str(value).encode() if ok else None for value, ok in zip(ids, present, strict=True)]
-        out[column] = segment.strings(f"{table}:{column}").codes(texts)[inverse]
-    return out
-
-
 def process_columns(segment: GrowingSegment, parts: Sequence[Part], action: Array) -> tuple[Columns, Valid]:
     """Return the columns of the process table."""
     rows = len(action)
     status, filename = np.zeros(rows, np.uint32), np.zeros(rows, np.int32)
+    stdio = {column: np.zeros(rows, np.int32) for column in _STDIO}
+    success = segment.strings("process:event.outcome").code(b"success")
+    more: Columns = {"event.outcome": np.full(rows, success, np.int32)}
+    valid: Valid = {}
     code = segment.strings("process:process.Ext.filename").code
     for rec, at in parts:
         if "status" in (rec.dtype.names or ()):
             status[at] = rec["status"]
             continue
+        if "target_pid" in (rec.dtype.names or ()):
+            _scatter(rows, at, act_columns(segment, rec), more, valid)
+            continue
+        for column, codes in stdio.items():
+            codes[at] = _stdio(segment, column, rec["standing"])
         for row, one in zip(at.tolist(), rec, strict=True):
             start = int(one["exe_len"]) + int(one["cwd_len"])
             filename[row] = code(one["text"][start : start + int(one["filename_len"])].tobytes() or None)
     ended = action == END
-    success = segment.strings("process:event.outcome").code(b"success")
-    columns: Columns = {
-        "process.exit_code": (status >> 8 & 0xFF).astype(np.int32),
-        "process.Ext.exit_signal": (status & 0x7F).astype(np.int32),
-        "process.Ext.filename": filename,
-        "event.outcome": np.full(rows, success, np.int32),
-    }
-    return columns, {"process.exit_code": ended, "process.Ext.exit_signal": ended}
+    columns: Columns = (
+        stdio
+        | more
+        | {
+            "process.exit_code": (status >> 8 & 0xFF).astype(np.int32),
+            "process.Ext.exit_signal": (status & 0x7F).astype(np.int32),
+            "process.Ext.filename": filename,
+        }
+    )
+    return columns, valid | {"process.exit_code": ended, "process.Ext.exit_signal": ended}
+
+
+def _scatter(
+    rows: int, at: npt.NDArray[np.intp], found: tuple[Columns, Valid], columns: Columns, valid: Valid
+) -> None:  # fmt: skip
+    """Put columns of some rows of a table where they belong."""
+    for given, into in zip(found, (columns, valid), strict=True):
+        for name, values in given.items():
+            whole = into.setdefault(name, np.zeros(rows, values.dtype))
+            whole[at] = values
+
+
+def _stdio(segment: GrowingSegment, column: str, standing: Records) -> Array:
+    fd = _STDIO[column]
+    modes, devices = standing["modes"][:, fd], standing["devices"][:, fd]
+    return coded(
+        segment, f"process:{column}", [modes, devices], lambda row: stdio_kind(int(modes[row]), int(devices[row]))
+    )
 
 
 def file_columns(segment: GrowingSegment, parts: Sequence[Part], flags: Array) -> tuple[Columns, Valid]:

@@ -14,6 +14,7 @@ from kestrel_lab.cli import output, units
 from kestrel_lab.schema.access import Coded, Numbers, Text, python_values, resolve
 from kestrel_lab.schema.actions import Action
 from kestrel_lab.schema.epoch import Epoch, Rows, SourceInfo
+from kestrel_lab.schema.fields import FIELDS
 from kestrel_lab.schema.joined import JoinedRows
 from kestrel_lab.schema.schema import BUILTIN, Schema
 from kestrel_lab.schema.values import to_json
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from kestrel_lab.recording import EpochRecord
 
 #: Raw 128-bit ids; the dump has them as hex under their ECS names.
-_RAW = {"kestrel.entity_id", "kestrel.parent.entity_id"}
+_RAW = {f.name for f in FIELDS if f.name.startswith("kestrel.") and f.name.endswith("entity_id")}
 #: Told of every event as it was recorded, to the nanosecond.
 _TIMES = {"@timestamp", "kestrel.ts_boot_ns"}
 _BATCH_ROWS = 16_384

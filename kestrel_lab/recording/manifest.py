@@ -17,6 +17,7 @@ from kestrel_lab.schema.errors import (
     PermissionMissingError,
     UsageError,
 )
+from kestrel_lab.schema.history import FORMER
 from kestrel_lab.schema.schema import BUILTIN, Schema
 
 #: sections whose hash the journal's first record holds
@@ -95,7 +96,7 @@ def read_manifest(root: Path) -> dict[str, Any]:
             do="use a version of kestrel-lab that reads it",
         )  # fmt: skip
     base = manifest["schema"].get("base", found)
-    if base != BUILTIN.fingerprint:
+    if base != BUILTIN.fingerprint and base not in FORMER:
         raise IncompatibleError(
             f"the recording has schema {base}; this version has {BUILTIN.fingerprint}", where=str(path),
             do="use the version that recorded it; no up-converter is declared between the two",

@@ -11,8 +11,8 @@ import pyarrow as pa
 
 from kestrel_lab.recording.decode import BatchColumns
 from kestrel_lab.schema.build import DTYPES, Growable
+from kestrel_lab.schema.columns import ENTITY_COLUMNS
 from kestrel_lab.schema.epoch import Array
-from kestrel_lab.schema.fields import ENTITY_COLUMNS
 from kestrel_lab.schema.schema import Schema
 from kestrel_lab.schema.types import Physical
 

@@ -10,18 +10,32 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import TypeVar, cast
+from typing import TypeAlias, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from kestrel_lab.schema.codes import in_runs
+from kestrel_lab.schema.columns import ENTITY_COLUMNS
 from kestrel_lab.schema.derive import IN_BULK, OF_LIST, SCALAR, cut, unhex
 from kestrel_lab.schema.epoch import Array, Epoch, Segment, SourceInfo
-from kestrel_lab.schema.fields import ENTITY_COLUMNS
 from kestrel_lab.schema.picked import PickedLists
 from kestrel_lab.schema.schema import Schema
-from kestrel_lab.schema.types import Absent, ByAction, Constant, Derived, Entity, EqlType, Field, Parent, Physical, Row
+from kestrel_lab.schema.types import (
+    Absent,
+    ByAction,
+    Constant,
+    Derived,
+    Entity,
+    EqlType,
+    Field,
+    Parent,
+    Physical,
+    Related,
+    Row,
+    Target,
+    link_of,
+)
 from kestrel_lab.schema.values import Scalar, Value, array_values
 
 _T = TypeVar("_T")
@@ -80,7 +94,8 @@ class Numbers:
     valid: npt.NDArray[np.bool_] | None
 
 
-_KINDS = {c.name: c.physical for c in ENTITY_COLUMNS}
+_OfProcess: TypeAlias = Entity | Parent | Related | Target
+_COLUMNS = {c.name: c for c in ENTITY_COLUMNS}
 _NUMPY = {EqlType.INT: "i8", EqlType.UINT: "u8", EqlType.FLOAT: "f8", EqlType.BOOL: "?", EqlType.DATE: "i8"}
 
 
@@ -202,13 +217,19 @@ def _array_dictionary(segment: Segment, key: str) -> Dictionary:
 
 
 def _entity_field(
-    entry: Field, source: Entity | Parent, epoch: Epoch, table: str, rows: npt.NDArray[np.integer] | None
+    entry: Field,
+    source: Entity | Parent | Related | Target,
+    epoch: Epoch,
+    table: str,
+    rows: npt.NDArray[np.integer] | None,
 ) -> Coded | Numbers:
     entities = epoch.segment.entities
-    refs = _take(epoch.tables[table].column("entity"), rows)
-    if isinstance(source, Parent):
-        refs = entities.column("parent").take(refs)
-    physical = _KINDS[source.column]
+    refs = _take(epoch.tables[table].column("target" if isinstance(source, Target) else "entity"), rows)
+    link = link_of(source)
+    if link:
+        refs = entities.column(link).take(refs)
+    kind = _COLUMNS[source.column]
+    physical = kind.physical
     key = f"entity:{source.column}"
     if physical is Physical.CODE:
         return Coded(entities.column(source.column).take(refs), _string_dictionary(epoch.segment, key))
@@ -216,7 +237,11 @@ def _entity_field(
         return Coded(refs, _list_dictionary(epoch.segment, source.column))
     if physical is Physical.BIN16:
         return Coded(refs, _bytes_dictionary(epoch.segment, source.column))
-    return Numbers(entities.column(source.column)[refs].astype(_NUMPY[entry.type]), refs != 0)
+    values = entities.column(source.column)[refs]
+    if not kind.nullable:
+        return Numbers(values.astype(_NUMPY[entry.type]), refs != 0)
+    present = values != 0
+    return Numbers((values.astype("i8") - present).astype(_NUMPY[entry.type]), present)
 
 
 def _bytes_dictionary(segment: Segment, column: str) -> Dictionary:

@@ -8,8 +8,8 @@ from typing import cast
 import numpy as np
 import numpy.typing as npt
 
+from kestrel_lab.schema.columns import ENTITY_COLUMNS
 from kestrel_lab.schema.epoch import Array
-from kestrel_lab.schema.fields import ENTITY_COLUMNS
 from kestrel_lab.schema.schema import BUILTIN, Schema
 from kestrel_lab.schema.types import Physical
 

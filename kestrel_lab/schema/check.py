@@ -6,9 +6,21 @@ import re
 from collections.abc import Mapping, Sequence
 
 from kestrel_lab.schema.actions import Action
+from kestrel_lab.schema.columns import ENTITY_COLUMNS
 from kestrel_lab.schema.derive import OF_LIST, SCALAR
-from kestrel_lab.schema.fields import ENTITY_COLUMNS
-from kestrel_lab.schema.types import Absent, ByAction, Column, Constant, Derived, Entity, Field, Parent, Row
+from kestrel_lab.schema.types import (
+    Absent,
+    ByAction,
+    Column,
+    Constant,
+    Derived,
+    Entity,
+    Field,
+    Parent,
+    Related,
+    Row,
+    Target,
+)
 
 _TABLE = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 _RESERVED = ("entity", "strings")
@@ -26,22 +38,28 @@ def check(fields: Mapping[str, Field], actions: Sequence[Action], columns: Mappi
     tables = {a.table for a in actions}
     if any(not _TABLE.fullmatch(t) or t in _RESERVED for t in tables) or {*tables, "entity"} != set(columns):
         raise ValueError("the tables are not those of the actions")
-    if columns["entity"] != ENTITY_COLUMNS:
+    if columns["entity"] != tuple(c for c in ENTITY_COLUMNS if c in columns["entity"]):
         raise ValueError("the columns of processes are others")
     names = {table: {c.name for c in own} for table, own in columns.items()}
     if any(len(names[table]) != len(own) for table, own in columns.items()):
         raise ValueError("two columns of a table have one name")
     for field in fields.values():
-        if not set(field.tables) <= tables or not all(_found(field, fields, names[t]) for t in field.tables):
+        if not set(field.tables) <= tables or not all(
+            _found(field, fields, names[t], names["entity"]) for t in field.tables
+        ):
             raise ValueError(f"the field {field.name} is nowhere to be found")
 
 
-def _found(field: Field, fields: Mapping[str, Field], row: set[str]) -> bool:
+def _found(field: Field, fields: Mapping[str, Field], row: set[str], entity: set[str]) -> bool:
     match field.source:
         case Row(column):
             return column in row
         case Entity(column) | Parent(column):
-            return "entity" in row and column in {c.name for c in ENTITY_COLUMNS}
+            return "entity" in row and column in entity
+        case Related(link, column):
+            return "entity" in row and {link, column} <= entity
+        case Target(column):
+            return {"entity", "target"} <= row and column in entity
         case ByAction(attribute):
             return attribute in ("event_categories", "types", "name")
         case Derived(function, of):

@@ -9,7 +9,20 @@ from pathlib import Path
 
 from kestrel_lab.schema.fields import FIELDS
 from kestrel_lab.schema.schema import BUILTIN
-from kestrel_lab.schema.types import Absent, ByAction, Column, Constant, Derived, Entity, Field, Parent, Row, Source
+from kestrel_lab.schema.types import (
+    Absent,
+    ByAction,
+    Column,
+    Constant,
+    Derived,
+    Entity,
+    Field,
+    Parent,
+    Related,
+    Row,
+    Source,
+    Target,
+)
 from kestrel_lab.schema.vocabulary import NAMES, PLACES, SETS
 
 _HEAD = f"""\
@@ -78,6 +91,10 @@ def _source(source: Source) -> str:
             return f"entity `{column}`"
         case Parent(column):
             return f"parent's `{column}`"
+        case Related(link, column):
+            return f"{link}'s `{column}`"
+        case Target(column):
+            return f"target's `{column}`"
         case ByAction(_):
             return "the action"
         case Constant(_):

@@ -2,95 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from functools import partial
 
+from kestrel_lab.schema.acts import fields_of_acts
+from kestrel_lab.schema.columns import TABLE_COLUMNS
+from kestrel_lab.schema.relatives import fields_of_relatives
 from kestrel_lab.schema.types import (
     ByAction,
-    Column,
     Constant,
     Derived,
     Entity,
     EqlType,
     Field,
     Parent,
-    Physical,
     Row,
     Source,
     Trust,
 )
 
-SCHEMA_VERSION = 1
-
-#: Physical columns that every event table has, in order.
-COMMON_COLUMNS: tuple[Column, ...] = (
-    Column("event_id", Physical.U64, delta=True),
-    Column("ts_boot_ns", Physical.U64, delta=True),
-    Column("action", Physical.U8),
-    Column("cpu", Physical.U16),
-    Column("flags", Physical.U32),
-    Column("entity", Physical.REF),
-    Column("process.thread.id", Physical.U32),
-    Column("user.id", Physical.CODE),
-    Column("group.id", Physical.CODE),
-    Column("process.real_user.id", Physical.CODE),
-    Column("process.real_group.id", Physical.CODE),
-    Column("event.outcome", Physical.CODE),
-)
-
-#: Physical columns of one table, after the common ones.
-TABLE_COLUMNS: Mapping[str, tuple[Column, ...]] = {
-    "process": (
-        Column("process.exit_code", Physical.I32, nullable=True),
-        Column("process.Ext.exit_signal", Physical.I32, nullable=True),
-        Column("process.Ext.filename", Physical.CODE),
-    ),
-    "file": (
-        Column("file.path", Physical.CODE),
-        Column("file.Ext.original.path", Physical.CODE),
-        Column("file.inode", Physical.U64, nullable=True),
-        Column("file.Ext.device", Physical.U32, nullable=True),
-        Column("file.Ext.open_flags", Physical.U32, nullable=True),
-    ),
-    "network": (
-        Column("source.ip", Physical.CODE),
-        Column("source.port", Physical.U16, nullable=True),
-        Column("destination.ip", Physical.CODE),
-        Column("destination.port", Physical.U16, nullable=True),
-        Column("network.transport", Physical.CODE),
-        Column("network.type", Physical.CODE),
-        Column("network.direction", Physical.CODE),
-        Column("kestrel.ret", Physical.I32, nullable=True),
-    ),
-}
-
-#: The segment's entity table: one row per process image (a process between two execs). Row 0 is the unknown entity.
-ENTITY_COLUMNS: tuple[Column, ...] = (
-    Column("entity_id", Physical.BIN16),
-    Column("pid", Physical.U32),
-    Column("start_ns", Physical.U64),
-    Column("exec_seq", Physical.U32),
-    Column("parent", Physical.REF),
-    Column("first_event_id", Physical.U64),
-    Column("precision", Physical.U8),
-    Column("truncated", Physical.U8),
-    Column("name", Physical.CODE),
-    Column("executable", Physical.CODE),
-    Column("working_directory", Physical.CODE),
-    Column("args", Physical.CODES),
-)
-
-#: Bits of the `flags` column.
-FLAG_LATE = 1  #: arrived after its place in time order was given away
-FLAG_TRUNCATED_PATH = 2
-FLAG_TRUNCATED_ARGS = 4
-FLAG_RACED = 8  #: read at entry and at exit, and the two differ
-FLAG_RELATIVE_PATH = 16  #: the directory could not be resolved; the path is as given
-
-#: Values of the entity table's `precision` column: how the start time is known.
-PRECISION_EVENT = 0  #: its fork or exec was seen
-PRECISION_ITERATOR = 1  #: from the BPF task iterator, exact start time
-PRECISION_PROCFS = 2  #: strings read from /proc while it ran
-PRECISION_UNSEEN = 3  #: first seen through an act; its exec or fork was lost
+SCHEMA_VERSION = 2
 
 _S, _I, _U, _IP = EqlType.STRING, EqlType.INT, EqlType.UINT, EqlType.IP
 _K, _UM, _D = Trust.KERNEL, Trust.USER_MEMORY, Trust.DERIVED
@@ -99,10 +29,29 @@ _ALL = tuple(TABLE_COLUMNS)
 
 def _f(
     name: str, kind: EqlType, tables: tuple[str, ...], source: Source, trust: Trust, read: str, doc: str,
-    many: bool = False,
+    many: bool = False, since: int = 1,
 ) -> Field:  # fmt: skip
-    return Field(name, kind, tables, source, trust, read, doc, many)
+    return Field(name, kind, tables, source, trust, read, doc, many, since)
 
+
+_new = partial(_f, since=2)
+
+
+_CREDENTIALS = (
+    ("user.effective.id", "user.id", _K, "The same as user.id."),
+    ("user.name", "user.name", Trust.PROCFS, "Name of the effective user in the host's passwd, as of recording."),
+    ("group.name", "group.name", Trust.PROCFS, "Name of the effective group in the host's group file."),
+    ("process.user.name", "user.name", Trust.PROCFS, "The same as user.name."),
+    ("process.group.name", "group.name", Trust.PROCFS, "The same as group.name."),
+    ("process.real_user.name", "process.real_user.name", Trust.PROCFS, "Name of the real user."),
+    ("process.real_group.name", "process.real_group.name", Trust.PROCFS, "Name of the real group."),
+    ("process.saved_user.id", "process.saved_user.id", _K, "Saved user id."),
+    ("process.saved_group.id", "process.saved_group.id", _K, "Saved group id."),
+    ("user.Ext.real.id", "process.real_user.id", _K, "The same as process.real_user.id."),
+    ("user.Ext.real.name", "process.real_user.name", Trust.PROCFS, "The same as process.real_user.name."),
+    ("group.Ext.real.id", "process.real_group.id", _K, "The same as process.real_group.id."),
+    ("group.Ext.real.name", "process.real_group.name", Trust.PROCFS, "The same as process.real_group.name."),
+)
 
 FIELDS: tuple[Field, ...] = (
     _f("event.sequence", _U, _ALL, Row("event_id"), _D, "after ordering", "The event_id."),
@@ -136,17 +85,51 @@ FIELDS: tuple[Field, ...] = (
     _f("process.parent.command_line", _S, _ALL, Derived("join", "process.parent.args"), _D, "-", "Joined by a space."),
     _f("process.parent.working_directory", _S, _ALL, Parent("working_directory"), _K, "at fork or exec",
        "The creator's working directory."),
+    _new("process.parent.interactive", EqlType.BOOL, _ALL, Parent("interactive"), _D, "at fork or exec",
+       "The creator's process.interactive."),
+    _new("process.parent.user.id", _S, _ALL, Parent("user_id"), _K, "at fork or exec",
+       "The creator's effective user id when its image began."),
+    _new("process.parent.user.name", _S, _ALL, Parent("user_name"), Trust.PROCFS, "at fork or exec",
+       "Name of that user."),
+    _new("process.parent.group.id", _S, _ALL, Parent("group_id"), _K, "at fork or exec", "Effective group id then."),
+    _new("process.parent.real_user.id", _S, _ALL, Parent("real_user_id"), _K, "at fork or exec", "Real user id then."),
+    _new("process.parent.real_group.id", _S, _ALL, Parent("real_group_id"), _K, "at fork or exec",
+       "Real group id then."),
+    _new("process.interactive", EqlType.BOOL, _ALL, Entity("interactive"), _D, "at fork or exec",
+       "Whether stdin and stderr are its controlling terminal."),
+    _new("process.tty.char_device.major", _I, _ALL, Entity("tty_major"), _K, "at fork or exec",
+       "Of its controlling terminal."),
+    _new("process.tty.char_device.minor", _I, _ALL, Entity("tty_minor"), _K, "at fork or exec",
+       "Of its controlling terminal."),
+    _new("process.vpid", _I, _ALL, Entity("vpid"), _K, "at fork or exec", "Thread group id in its own pid namespace."),
+    _new("process.entry_leader.entry_meta.type", _S, _ALL, Entity("entry_type"), _D, "at fork or exec",
+       "How its session came to be: init, kthread, sshd, ssm, container, terminal, console."),
+    _new("user.audit.id", _S, _ALL, Entity("audit_user_id"), _K, "at fork or exec", "Login user id, decimal."),
+    _new("auditd.session", _S, _ALL, Entity("audit_session"), _K, "at fork or exec", "Audit session, decimal."),
     _f("process.exit_code", _I, ("process",), Row("process.exit_code"), _K, "at exit", "Exit status, 0 to 255."),
     _f("process.Ext.exit_signal", _I, ("process",), Row("process.Ext.exit_signal"), _K, "at exit",
        "The signal that ended it, 0 if none."),
     _f("process.Ext.filename", _S, ("process",), Row("process.Ext.filename"), _K, "at exec",
        "The file name as given to exec."),
+    _new("process.Ext.stdin.type", _S, ("process",), Row("process.Ext.stdin.type"), _K, "after exec",
+       "Kind of descriptor 0: file, directory, char_device, tty, pipe, socket, other, closed."),
+    _new("process.Ext.stdout.type", _S, ("process",), Row("process.Ext.stdout.type"), _K, "after exec",
+       "The same of descriptor 1."),
+    _new("process.Ext.stderr.type", _S, ("process",), Row("process.Ext.stderr.type"), _K, "after exec",
+       "The same of descriptor 2."),
     _f("user.id", _S, _ALL, Row("user.id"), _K, "at the act", "Effective user id, decimal."),
     _f("group.id", _S, _ALL, Row("group.id"), _K, "at the act", "Effective group id, decimal."),
     _f("process.user.id", _S, _ALL, Row("user.id"), _K, "at the act", "The same as user.id."),
     _f("process.group.id", _S, _ALL, Row("group.id"), _K, "at the act", "The same as group.id."),
     _f("process.real_user.id", _S, _ALL, Row("process.real_user.id"), _K, "at the act", "Real user id."),
     _f("process.real_group.id", _S, _ALL, Row("process.real_group.id"), _K, "at the act", "Real group id."),
+    *(_new(name, _S, _ALL, Row(column), trust, "at the act", doc) for name, column, trust, doc in _CREDENTIALS),
+    _new("process.thread.capabilities.permitted", _S, _ALL, Row("process.thread.capabilities.permitted"), _K,
+       "at the act", "Names of the capabilities that the thread may take up.", many=True),
+    _new("process.thread.capabilities.effective", _S, _ALL, Row("process.thread.capabilities.effective"), _K,
+       "at the act", "Names of the capabilities in force.", many=True),
+    *fields_of_relatives(_ALL),
+    *fields_of_acts(),
     _f("file.path", _S, ("file",), Row("file.path"), _K, "at exit of the act",
        "Absolute path by dentry walk; the last part of rename and deletion is as given (user memory)."),
     _f("file.name", _S, ("file",), Derived("basename", "file.path"), _D, "-", "Last part of file.path."),
@@ -168,5 +151,6 @@ FIELDS: tuple[Field, ...] = (
     _f("network.transport", _S, ("network",), Row("network.transport"), _K, "at the act", "tcp."),
     _f("network.type", _S, ("network",), Row("network.type"), _K, "at the act", "ipv4 or ipv6."),
     _f("network.direction", _S, ("network",), Row("network.direction"), _D, "-", "egress or ingress."),
-    _f("kestrel.ret", _I, ("network",), Row("kestrel.ret"), _K, "at the result", "0 or a negative errno."),
+    _f("kestrel.ret", _I, ("process", "network"), Row("kestrel.ret"), _K, "at the result",
+       "What the act gave: 0, a number, or a negative errno."),
 )  # fmt: skip

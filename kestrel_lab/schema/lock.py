@@ -18,13 +18,15 @@ from kestrel_lab.schema.types import (
     Field,
     Parent,
     Physical,
+    Related,
     Row,
     Source,
+    Target,
     Trust,
 )
 
 _SOURCES: Mapping[str, type[Source]] = {
-    kind.__name__.lower(): kind for kind in (Row, Entity, Parent, ByAction, Constant, Derived)
+    kind.__name__.lower(): kind for kind in (Row, Entity, Parent, Related, Target, ByAction, Constant, Derived)
 }
 
 

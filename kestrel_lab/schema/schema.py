@@ -12,8 +12,22 @@ from typing import Any
 from kestrel_lab.schema import lock
 from kestrel_lab.schema.actions import ACTIONS, Action
 from kestrel_lab.schema.check import check
-from kestrel_lab.schema.fields import COMMON_COLUMNS, ENTITY_COLUMNS, FIELDS, SCHEMA_VERSION, TABLE_COLUMNS
-from kestrel_lab.schema.types import Absent, ByAction, Column, Constant, Derived, Entity, Field, Parent, Physical, Row
+from kestrel_lab.schema.columns import COMMON_COLUMNS, ENTITY_COLUMNS, TABLE_COLUMNS
+from kestrel_lab.schema.fields import FIELDS, SCHEMA_VERSION
+from kestrel_lab.schema.types import (
+    Absent,
+    ByAction,
+    Column,
+    Constant,
+    Derived,
+    Entity,
+    Field,
+    Parent,
+    Physical,
+    Related,
+    Row,
+    Target,
+)
 from kestrel_lab.schema.vocabulary import VOCABULARY
 
 #: Every field that a rule may name in any schema, for those in which no event has it.
@@ -130,7 +144,7 @@ class Schema:
                 return f"action:{attribute}"
             case Row(column):
                 return f"{table}:{column}"
-            case Entity(column) | Parent(column):
+            case Entity(column) | Parent(column) | Related(_, column) | Target(column):
                 return f"entity:{column}"
             case Absent():
                 return "missing"

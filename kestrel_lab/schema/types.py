@@ -81,8 +81,9 @@ _ARROW: dict[Physical, pa.DataType] = {
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A physical column of a table (or of the entity table). Only `nullable` ones carry a validity bitmap;
-    codes and refs use 0. `delta`: stored on disk as differences within each record batch.
+    """A physical column of a table (or of the entity table). Only `nullable` ones carry a validity bitmap; codes and
+    refs use 0. In the entity table a nullable number is stored plus one, and 0 is missing. `delta`: stored on disk as
+    differences within each record batch.
     """
 
     name: str
@@ -108,6 +109,21 @@ class Entity:
 @dataclass(frozen=True, slots=True)
 class Parent:
     """The field is a column of the parent of the entity the row refers to, frozen when the entity began."""
+
+    column: str
+
+
+@dataclass(frozen=True, slots=True)
+class Related:
+    """The field is a column of another entity: the one that `link`, a `REF` column of the row's entity, refers to."""
+
+    link: str
+    column: str
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The field is a column of the entity that the act is about, which the row's `target` refers to."""
 
     column: str
 
@@ -139,7 +155,21 @@ class Absent:
     """No event here has the field: rules may name it, and it is missing everywhere."""
 
 
-Source: TypeAlias = Row | Entity | Parent | ByAction | Constant | Derived | Absent
+Source: TypeAlias = Row | Entity | Parent | Related | Target | ByAction | Constant | Derived | Absent
+
+
+def link_of(source: Source) -> str | None:
+    """Return the column that leads from a row's entity to the one that the field is of; empty if it is that one, None
+    if the field is of no entity."""
+    match source:
+        case Entity():
+            return ""
+        case Parent():
+            return "parent"
+        case Related(link, _):
+            return link
+        case _:
+            return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from kestrel_lab.capture.records import RECORD_VERSION, RINGS, SOURCES, RingKind
+from kestrel_lab.capture.records import ACT_HAS_IDS, ACT_HAS_TARGET, RECORD_VERSION, RINGS, SOURCES, RingKind
 from kestrel_lab.capture.ring import Records, Words
 from kestrel_lab.schema.schema import BUILTIN
 
@@ -26,9 +26,16 @@ def put_head(rec: Any, source: str, action: int, ts: int, seq: int = 1, cpu: int
     head["ts"], head["seq"], head["cpu"], head["action"], head["flags"] = ts, seq, cpu, action, 0
     head["version"], head["source"] = RECORD_VERSION, SOURCES.index(source)
     for name, value in ({"start": 1, "tgid": 10, "tid": 10, "exec_seq": 1} | dict.fromkeys(
-        ("ruid", "rgid", "euid", "egid"), 0)).items():  # fmt: skip
+        ("ruid", "rgid", "suid", "sgid", "euid", "egid", "permitted", "effective"), 0)).items():  # fmt: skip
         head["who"][name] = who.get(name, value)
     head["who"]["comm"] = np.frombuffer(who.get("comm", b"comm").ljust(16, b"\0"), "u1")
+
+
+def put_standing(rec: Any, real_parent: tuple[int, int, int], **more: Any) -> None:
+    standing = rec["standing"]
+    for name in standing.dtype.names:
+        standing[name] = more.get(name, 0)
+    standing["real_tgid"], standing["real_start"], standing["real_exec_seq"] = real_parent
 
 
 def file_record(ts: int, action: str, *parts: bytes, seq: int = 1, cpu: int = 0, **who: Any) -> tuple[int, Words]:
@@ -54,17 +61,18 @@ def process_record(ts: int, action: str, *, creator: tuple[int, int, int] = (1, 
     put_head(rec, "exit" if action == "end" else action, BUILTIN.action_code("process", action), ts, seq, cpu, **who)
     rec["creator_tgid"], rec["creator_start"], rec["creator_exec_seq"] = creator
     rec["status"] = status
+    put_standing(rec, creator)
     return RING_INDEX["proc"], words
 
 
 def exec_record(ts: int, args: bytes, *, exe: bytes = b"/bin/x", cwd: bytes = b"/", filename: bytes = b"x",
-                creator: tuple[int, int, int] = (1, 1, 0), seq: int = 1, cpu: int = 0,
+                creator: tuple[int, int, int] = (1, 1, 0), seq: int = 1, cpu: int = 0, vpid: int = 0,
                 **who: Any) -> tuple[int, Words]:  # fmt: skip
     """Return (ring, words) of an exec of the smallest class."""
     words, records = blank(RINGS["exec0"], 1)
     rec = records[0]
     put_head(rec, "exec0", BUILTIN.action_code("process", "exec"), ts, seq, cpu, **who)
-    rec["creator_tgid"], rec["creator_start"], rec["creator_exec_seq"] = creator
+    put_standing(rec, creator, vpid=vpid)
     rec["args_size"] = rec["args_len"] = len(args)
     rec["args"][: len(args)] = np.frombuffer(args, np.uint8)
     text = exe + cwd + filename
@@ -85,3 +93,18 @@ def net_record(ts: int, action: str, local: bytes, remote: bytes, ports: tuple[i
     rec["local_port"], rec["remote_port"] = ports
     rec["family"], rec["ret"] = family, ret
     return RING_INDEX["net"], words
+
+
+def act_record(ts: int, action: str, *, ret: int = 0, args: tuple[int, ...] = (), pid: int = 0, text: bytes = b"",
+               target: tuple[int, int, int] | None = None, ids: tuple[int, ...] | None = None, present: int = 0,
+               seq: int = 1, cpu: int = 0, **who: Any) -> tuple[int, Words]:  # fmt: skip
+    """Return (ring, words) of what a process did to itself or to another."""
+    words, records = blank(RINGS["act"], 1)
+    rec = records[0]
+    put_head(rec, "act", BUILTIN.action_code("process", action), ts, seq, cpu, **who)
+    rec["ret"], rec["args"], rec["ids"] = ret, [*args, *[0] * (4 - len(args))], ids or [0] * 6
+    rec["target_tgid"], rec["target_start"], rec["target_exec_seq"] = target or (0, 0, 0)
+    rec["present"] = present | (ACT_HAS_TARGET if target else 0) | (ACT_HAS_IDS if ids else 0)
+    rec["target_pid"], rec["text_len"] = pid, len(text)
+    rec["text"][: len(text)] = np.frombuffer(text, np.uint8)
+    return RING_INDEX["act"], words

@@ -7,8 +7,9 @@ from kestrel_lab.capture.epochs import EpochBuilder
 from kestrel_lab.capture.order import Order
 from kestrel_lab.capture.ring import Words
 from kestrel_lab.schema.access import python_values, resolve
+from kestrel_lab.schema.columns import FLAG_RELATIVE_PATH, FLAG_TRUNCATED_ARGS, PRECISION_UNSEEN
 from kestrel_lab.schema.epoch import Epoch, SourceInfo
-from kestrel_lab.schema.fields import FIELDS, FLAG_RELATIVE_PATH, FLAG_TRUNCATED_ARGS, PRECISION_UNSEEN
+from kestrel_lab.schema.fields import FIELDS
 
 from .support import exec_record, file_record, net_record, process_record
 

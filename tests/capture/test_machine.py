@@ -17,8 +17,9 @@ from kestrel_lab.capture.start_state import proc_texts, read_start_state
 from kestrel_lab.capture.syscalls import OPEN, RENAMEAT, SOCKETCALL, dispatch_entries
 from kestrel_lab.schema.actions import ACTIONS
 from kestrel_lab.schema.build import GrowingSegment
+from kestrel_lab.schema.columns import PRECISION_ITERATOR, PRECISION_PROCFS
 from kestrel_lab.schema.errors import PermissionMissingError, UnavailableError, UsageError
-from kestrel_lab.schema.fields import PRECISION_ITERATOR, PRECISION_PROCFS
+from kestrel_lab.schema.schema import BUILTIN
 
 
 def tree(folder: Path, *files: str) -> Path:
@@ -142,7 +143,8 @@ def test_hooks_follow_from_actions() -> None:
     assert hooks_for(frozenset({12})) == process | {"sys_enter", "sys_exit"}
     assert hooks_for(frozenset({22})) == process | {"sys_exit"}
     assert hooks_for(frozenset({21})) == process | {"inet_sock_set_state"}
-    assert len(hooks_for(frozenset(a.code for a in ACTIONS))) == 6
+    assert hooks_for(frozenset({BUILTIN.action_code("process", "kill")})) == process | {"signal_generate"}
+    assert len(hooks_for(frozenset(a.code for a in ACTIONS))) == 7
 
 
 def test_one_number_means_two_calls() -> None:
@@ -196,9 +198,10 @@ class Tasks:
     def __call__(self) -> npt.NDArray[np.void]:
         ticks = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
         rows = np.zeros(1, TASK)
-        rows["start"] = ticks * 1_000_000_000 // os.sysconf("SC_CLK_TCK") + 1
-        rows["tgid"], rows["exec_seq"] = os.getpid(), self._seqs.pop(0)
-        rows["comm"] = np.frombuffer(b"old name".ljust(16, b"\0"), "u1")
+        who = rows["who"]
+        who["start"] = ticks * 1_000_000_000 // os.sysconf("SC_CLK_TCK") + 1
+        who["tgid"], who["exec_seq"] = os.getpid(), self._seqs.pop(0)
+        who["comm"] = np.frombuffer(b"old name".ljust(16, b"\0"), "u1")
         return rows
 
 

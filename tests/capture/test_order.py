@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from kestrel_lab.capture.order import Order, Piece
 from kestrel_lab.capture.records import KINDS
-from kestrel_lab.schema.fields import FLAG_LATE
+from kestrel_lab.schema.columns import FLAG_LATE
 
 from .support import file_record, process_record
 

@@ -18,7 +18,9 @@ from kestrel_lab.schema.epoch import Epoch, Gap, Ledger, SourceInfo
 from kestrel_lab.schema.fields import FIELDS
 
 Event = dict[str, Any]
-LEFT_OUT = {"kestrel.entity_id", "kestrel.parent.entity_id", "host.id", "host.name", "host.os.type", "event.kind"}
+LEFT_OUT = {"host.id", "host.name", "host.os.type", "event.kind"} | {
+    f.name for f in FIELDS if f.name.startswith("kestrel.") and f.name.endswith("entity_id")
+}
 
 
 @dataclass

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from kestrel_lab.capture import CaptureConfig, LiveSource
+from kestrel_lab.schema.columns import FLAG_RACED, FLAG_RELATIVE_PATH, FLAG_TRUNCATED_PATH
 from kestrel_lab.schema.epoch import Epoch
-from kestrel_lab.schema.fields import FLAG_RACED, FLAG_RELATIVE_PATH, FLAG_TRUNCATED_PATH
 
 from .support import Event, Seen, capture, run
 

@@ -5,8 +5,8 @@ import subprocess
 from pathlib import Path
 
 from kestrel_lab.capture import CaptureConfig, LiveSource
+from kestrel_lab.schema.columns import PRECISION_UNSEEN
 from kestrel_lab.schema.epoch import Epoch
-from kestrel_lab.schema.fields import PRECISION_UNSEEN
 from kestrel_lab.schema.schema import BUILTIN
 
 from .support import capture, own_cgroup

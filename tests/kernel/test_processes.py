@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from kestrel_lab.capture import CaptureConfig, LiveSource
-from kestrel_lab.schema.fields import FLAG_TRUNCATED_ARGS, PRECISION_EVENT, PRECISION_PROCFS
+from kestrel_lab.schema.columns import FLAG_TRUNCATED_ARGS, PRECISION_EVENT, PRECISION_PROCFS
 
 from .support import Event, Seen, capture, joining, own_cgroup, run
 

@@ -15,9 +15,9 @@ from kestrel_lab.recording import RecordingWriter, open_recording
 from kestrel_lab.schema.actions import ACTIONS
 from kestrel_lab.schema.alert import PackUse
 from kestrel_lab.schema.build import DTYPES, ArrayRows, GrowingSegment
+from kestrel_lab.schema.columns import COMMON_COLUMNS, TABLE_COLUMNS
 from kestrel_lab.schema.epoch import Epoch, Gap
 from kestrel_lab.schema.errors import DamagedError, UsageError
-from kestrel_lab.schema.fields import COMMON_COLUMNS, TABLE_COLUMNS
 from kestrel_lab.schema.schema import BUILTIN
 from kestrel_lab.schema.types import Physical
 from tests.recording.support import LEDGER, assert_all_same, record, small, write

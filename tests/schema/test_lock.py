@@ -14,12 +14,16 @@ from typing import Any
 import pytest
 
 from kestrel_lab.schema.actions import ACTIONS
-from kestrel_lab.schema.fields import ENTITY_COLUMNS, FIELDS, SCHEMA_VERSION
+from kestrel_lab.schema.columns import ENTITY_COLUMNS
+from kestrel_lab.schema.fields import FIELDS, SCHEMA_VERSION
 from kestrel_lab.schema.schema import BUILTIN, Schema
-from kestrel_lab.schema.types import Entity, Parent, Row
+from kestrel_lab.schema.types import Entity, Parent, Related, Row, link_of
 
 #: fingerprint of the lock of each schema version there has been
-PINNED = {1: "ff67c7389652e230f7e031430f823d46240053700fca2662a53f8e3790e5089a"}
+PINNED = {
+    1: "ff67c7389652e230f7e031430f823d46240053700fca2662a53f8e3790e5089a",
+    2: "35174229810d3b5a5847ad01b10af2914e33a014974a76870c10cfdcf9b2d138",
+}
 
 
 def test_the_field_table_changes_only_with_its_version() -> None:
@@ -71,9 +75,12 @@ def test_the_lock_comes_back_from_json() -> None:
         (lambda d: d["actions"][-1].update(code=256), "codes of actions"),
         (lambda d: d["actions"][0].update(table="../up"), "the tables"),
         (lambda d: d["tables"].pop("file"), "the tables"),
-        (lambda d: d["tables"]["entity"].pop(), "columns of processes"),
+        (lambda d: d["tables"]["entity"].reverse(), "columns of processes"),
+        (lambda d: d["tables"]["entity"][0].update(type="u8"), "columns of processes"),
+        (lambda d: d["tables"]["entity"].pop(), "process.parent.interactive is nowhere"),
         (lambda d: d["tables"]["file"].append(d["tables"]["file"][0]), "one name"),
-        (lambda d: d["tables"]["file"].pop(12), "file.path is nowhere"),
+        (lambda d: [d["tables"]["file"].remove(c) for c in d["tables"]["file"] if c["name"] == "file.path"],
+         "file.path is nowhere"),
         (lambda d: d["fields"][0].update(tables=["other"]), "event.sequence is nowhere"),
         (lambda d: d["fields"][1]["source"].update(attribute="__class__"), "event.category is nowhere"),
         (lambda d: [f["source"].update(function="no") for f in d["fields"] if f["name"] == "file.name"],
@@ -97,15 +104,17 @@ def test_field_and_column_names_are_unique_and_sources_exist() -> None:
         if isinstance(field.source, Row):
             for table in field.tables:
                 assert field.source.column in {c.name for c in BUILTIN.columns_of(table)}, field.name
-        if isinstance(field.source, (Entity, Parent)):
+        if isinstance(field.source, (Entity, Parent, Related)):
             assert field.source.column in entity_columns, field.name
+            assert (link_of(field.source) or "parent") in entity_columns, field.name
 
 
 def test_action_codes_are_unique_and_fit_their_column() -> None:
     codes = [a.code for a in ACTIONS]
     assert len(set(codes)) == len(codes)
     assert all(0 < c < 256 for c in codes)
-    assert [a for t in BUILTIN.tables for a in BUILTIN.actions_of(t)] == list(ACTIONS)
+    assert codes == sorted(codes)
+    assert {a for t in BUILTIN.tables for a in BUILTIN.actions_of(t)} == set(ACTIONS)
 
 
 def test_an_unnamed_category_is_every_table() -> None:

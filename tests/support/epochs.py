@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 
 from kestrel_lab.schema.build import DTYPES, ArrayRows, GrowingSegment
+from kestrel_lab.schema.columns import COMMON_COLUMNS, ENTITY_COLUMNS, FLAG_LATE, TABLE_COLUMNS
 from kestrel_lab.schema.epoch import End, Epoch, Rows, SourceInfo
-from kestrel_lab.schema.fields import COMMON_COLUMNS, FLAG_LATE, TABLE_COLUMNS
 from kestrel_lab.schema.ids import entity_id
 from kestrel_lab.schema.schema import BUILTIN
 from kestrel_lab.schema.types import Physical
 
+_GIVEN = {"pid", "start_ns", "parent", "first_event_id", "name", "executable", "working_directory", "args"}
 BOOT_ID = bytes(range(16))
 INFO = SourceInfo(
     recording_id="test",
@@ -42,7 +43,8 @@ class Builder:
 
     An event is a mapping: `table`, `action`, `ts` (boot ns, default: 1 ms after the last), physical row columns by
     name (text as str or bytes), and the acting process: `pid` plus optionally `name, executable, args,
-    working_directory, ppid`. An `exec` or `fork` makes a new image; later events of the pid refer to it.
+    working_directory, ppid`, and other columns of the entity table.
+    An `exec` or `fork` makes a new image; later events of the pid refer to it.
     """
 
     epoch_rows: int = 8
@@ -104,8 +106,25 @@ def _image(segment: GrowingSegment, images: dict[int, int], event: Mapping[str, 
             "working_directory": strings("entity:working_directory").code(_bytes(event.get("working_directory"))),
             "args": strings("entity:args").codes([_bytes(a) for a in args]) if args else [],
         }
+        | _more(segment, images, event)
     )
     return images[pid]
+
+
+def _more(segment: GrowingSegment, images: dict[int, int], event: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what else an event says of its process: texts, numbers, and pids of the processes it is related to."""
+    out: dict[str, Any] = {}
+    for column in ENTITY_COLUMNS:
+        value = event.get(column.name)
+        if value is None or column.name in _GIVEN:
+            continue
+        if column.physical is Physical.CODE:
+            out[column.name] = segment.strings(f"entity:{column.name}").code(_bytes(value))
+        elif column.physical is Physical.REF:
+            out[column.name] = images[value]
+        else:
+            out[column.name] = value + 1
+    return out
 
 
 def _row(
@@ -124,8 +143,10 @@ def _row(
         if column.name in row:
             continue
         value = event.get(column.name)
-        if column.physical is Physical.CODE:
+        if column.physical.coded:
             row[column.name] = segment.strings(f"{table}:{column.name}").code(_bytes(value))
+        elif column.physical is Physical.REF:
+            row[column.name] = images.get(value or 0, 0)
         else:
             row[column.name] = value
     return row
@@ -154,8 +175,12 @@ def _next_segment(old: GrowingSegment, images: dict[int, int]) -> tuple[GrowingS
         entities = old.entities
         row: dict[str, Any] = {n: entities.column(n)[ref] for n in ("pid", "start_ns", "exec_seq", "first_event_id")}
         row["entity_id"] = bytes(entities.column("entity_id")[ref])
-        row["parent"] = move(int(entities.column("parent")[ref]))
-        for name in ("name", "executable", "working_directory"):
+        for column in ENTITY_COLUMNS:
+            if column.nullable:
+                row[column.name] = entities.column(column.name)[ref]
+            elif column.physical is Physical.REF:
+                row[column.name] = move(int(entities.column(column.name)[ref]))
+        for name in (c.name for c in ENTITY_COLUMNS if c.physical is Physical.CODE):
             code = int(entities.column(name)[ref])
             text = old.strings(f"entity:{name}").values(code, code + 1)[0] if code else None
             row[name] = new.strings(f"entity:{name}").code(text)

@@ -21,7 +21,7 @@ from kestrel_lab.eql import TextTest
 from kestrel_lab.eql.ir import And, Expr, Not, Or, TextLeaf
 from kestrel_lab.eql.typed import fold_tree
 from kestrel_lab.schema.derive import OF_LIST, PARTS
-from kestrel_lab.schema.types import ByAction, Constant, Derived, Entity, Field, Parent
+from kestrel_lab.schema.types import ByAction, Constant, Derived, Field, link_of
 
 _DEPTH = 3  # clauses of a condition joined by `or` that they do not exhaust
 _MOST = 8  # clauses of one that they do
@@ -147,7 +147,7 @@ def cost(test: TextTest, known: Mapping[str, Field]) -> int:
     field, derived = known[test.field], 0
     while isinstance(field.source, Derived):
         field, derived = known[field.source.of], 1
-    own = 4 + derived if field.many else 2 * (not isinstance(field.source, Entity | Parent)) + derived
+    own = 4 + derived if field.many else 2 * (link_of(field.source) is None) + derived
     return own + (test.op in ("regex", "computed"))
 
 

@@ -11,12 +11,16 @@ import numpy as np
 from kestrel_lab.schema.build import DTYPES, ArrayRows, GrowingSegment
 from kestrel_lab.schema.epoch import Epoch, SourceInfo
 from kestrel_lab.schema.schema import BUILTIN
-from kestrel_lab.schema.types import Entity, Field, Parent, Physical, Row
+from kestrel_lab.schema.types import Derived, Entity, Field, Parent, Physical, Related, Row, Source, Target, link_of
+from kestrel_lab.schema.values import array_text
 from kestrel_lab.session.ruletest.events import complete
 from kestrel_lab.session.ruletest.file import CaseFile
 from kestrel_lab.session.ruletest.imported import imported_cases
 
 _HOST = {"host.os.type": "linux", "event.kind": "event", "host.id": "host", "host.name": "host"}
+_OF = (Entity, Parent, Related, Target)
+_TARGET = "target"
+_LINKS = tuple(c.name for c in BUILTIN.columns_of("entity") if c.physical is Physical.REF)
 _BEGIN_NS = 10**9  #: boot time of the beginning of each case
 _WALL_NS = 1_700_000_000 * 10**9
 
@@ -58,6 +62,8 @@ def _epoch(segment: GrowingSegment, event_id: int, ts_ns: int, before_ns: int, f
         "action": BUILTIN.action_code(table, fields["event.action"]),
         "entity": _image(segment, fields),
     }
+    if table == "process":
+        row["target"] = _entity(segment, fields, _TARGET, {})
     row |= {column: _physical(segment, f"{table}:{column}", value) for column, value in _stored(fields, table)}
     columns = {c.name: np.array([row.get(c.name) or 0], DTYPES[c.physical]) for c in BUILTIN.columns_of(table)}
     valid = {c.name: np.array([row.get(c.name) is not None]) for c in BUILTIN.columns_of(table)}
@@ -77,18 +83,27 @@ def _stored(fields: Mapping[str, Any], table: str) -> Iterator[tuple[str, Any]]:
 
 def _image(segment: GrowingSegment, fields: Mapping[str, Any]) -> int:
     """Return the entity of the acting process. Only an id can say that two events are of one process or parent."""
-    above = _entity(segment, fields, Parent, 0)
-    return _entity(segment, fields, Entity, above)
+    related = {link: _entity(segment, fields, link, {}) for link in _LINKS}
+    return _entity(segment, fields, "", {link: ref for link, ref in related.items() if ref})
 
 
-def _entity(segment: GrowingSegment, fields: Mapping[str, Any], kind: type[Entity | Parent], parent: int) -> int:
-    entity_id = fields.get("process.entity_id" if kind is Entity else "process.parent.entity_id")
-    columns = {e.source.column: v for e, v in _known(fields) if isinstance(e.source, kind)}
-    if not columns and entity_id is None and not parent:
+def _entity(segment: GrowingSegment, fields: Mapping[str, Any], link: str, related: Mapping[str, int]) -> int:
+    entity_id = next((v for e, v in _known(fields) if e.name.endswith(".entity_id") and _link(e) == link), None)
+    columns = {e.source.column: v for e, v in _known(fields) if _whose(e.source) == link and isinstance(e.source, _OF)}
+    if not columns and entity_id is None and not related:
         return 0
     row = {name: _physical(segment, f"entity:{name}", value) for name, value in columns.items()}
     identity = f"#{len(segment.entities)}" if entity_id is None else entity_id
-    return segment.entities.add({**row, "entity_id": sha256(identity.encode()).digest()[:16], "parent": parent})
+    return segment.entities.add({**row, "entity_id": sha256(identity.encode()).digest()[:16], **related})
+
+
+def _link(entry: Field) -> str | None:
+    """Return whose entity id a field is the text of."""
+    return _whose(BUILTIN.fields[entry.source.of].source) if isinstance(entry.source, Derived) else None
+
+
+def _whose(source: Source) -> str | None:
+    return _TARGET if isinstance(source, Target) else link_of(source)
 
 
 def _known(fields: Mapping[str, Any]) -> Iterator[tuple[Field, Any]]:
@@ -98,7 +113,11 @@ def _known(fields: Mapping[str, Any]) -> Iterator[tuple[Field, Any]]:
 
 def _physical(segment: GrowingSegment, key: str, value: Any) -> Any:
     table, _, name = key.partition(":")
-    kind = next(c.physical for c in BUILTIN.columns_of(table) if c.name == name)
-    if kind is Physical.CODES:
+    column = BUILTIN.columns_by_name(table)[name]
+    if column.physical is Physical.CODES:
         return segment.strings(key).codes([item.encode() for item in value])
-    return segment.strings(key).code(value.encode()) if kind is Physical.CODE else value
+    if column.physical is Physical.JSON:
+        return segment.strings(key).code(array_text([item.encode() for item in value]) if value else None)
+    if column.physical is Physical.CODE:
+        return segment.strings(key).code(value.encode())
+    return value + 1 if table == "entity" and column.nullable else value

@@ -1,0 +1,50 @@
+/* System calls: what their numbers mean, their arguments, and what was read at their entry. */
+
+/* What a system call number means: low half for 64-bit calls, high half for 32-bit ones. 0: not ours. */
+enum op { OP_OPEN = 1, OP_ACCEPT, OP_SOCKETCALL, OP_UNLINK, OP_UNLINKAT, OP_RENAME, OP_RENAMEAT,
+          OP_UID, OP_GID, OP_SETSID, OP_PTRACE, OP_MEMFD, OP_PRCTL, OP_MPROTECT, OP_MMAP, OP_VM_WRITE, OP_PIDFD_GETFD,
+          OP_UNSHARE, OP_SETNS };
+BPF_ARRAY(dispatch, u32, 512);
+
+/* Names as given, and ids, read at entry. A slot is a thread's for the length of one call; `owner` tells if it was taken. */
+#define SLOTS 256
+struct name_slot {
+    u64 owner;
+    u64 base[2];
+    u32 dir_len[2], name_len[2];
+    u32 flags, unused;
+    u32 ids[6];
+    char dir[2][4096];
+    char name[2][4096];
+};
+BPF_ARRAY(slots, struct name_slot, SLOTS);
+
+#define OP_OF(entry, compat) ((compat) ? (entry) >> 16 : (entry) & 0xffff)
+
+static __always_inline u32 is_compat(u64 task) {
+#ifdef OFF_TI_STATUS
+    u32 status = 0;
+    READ(status, task + OFF_TI_STATUS);
+    return status & 2;   /* TS_COMPAT */
+#else
+    return 0;
+#endif
+}
+
+static __always_inline void read_args(u64 regs, u32 compat, u64 a[4]) {
+    if (compat) {
+        READ(a[0], regs + OFF_R_BX);
+        READ(a[1], regs + OFF_R_CX);
+        READ(a[2], regs + OFF_R_DX);
+        READ(a[3], regs + OFF_R_SI);
+        a[0] = (u32)a[0];
+        a[1] = (u32)a[1];
+        a[2] = (u32)a[2];
+        a[3] = (u32)a[3];
+    } else {
+        READ(a[0], regs + OFF_R_DI);
+        READ(a[1], regs + OFF_R_SI);
+        READ(a[2], regs + OFF_R_DX);
+        READ(a[3], regs + OFF_R_R10);
+    }
+}

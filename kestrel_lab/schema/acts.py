@@ -1,0 +1,54 @@
+"""Fields of what processes do to themselves and to one another."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from kestrel_lab.schema.types import Derived, EqlType, Field, Row, Target, Trust
+
+_S, _I, _U = EqlType.STRING, EqlType.INT, EqlType.UINT
+_K, _UM, _D, _P = Trust.KERNEL, Trust.USER_MEMORY, Trust.DERIVED, Trust.PROCFS
+_TABLES = ("process",)
+_field = partial(Field, since=2)
+
+
+def fields_of_acts() -> tuple[Field, ...]:
+    """Return the fields that only such acts have; `Target.process` is the process that the act is about."""
+    rows = [_field(name, kind, _TABLES, Row(name), trust, read, doc, many)
+            for name, kind, trust, read, doc, many in _ROWS]  # fmt: skip
+    of_target = [_field(f"Target.process.{name}", kind, _TABLES, Target(column), trust, "at the act", doc, many)
+                 for name, kind, column, trust, doc, many in _OF_TARGET]  # fmt: skip
+    args = "Target.process.args"
+    return (
+        *rows,
+        *of_target,
+        _field("kestrel.target.entity_id", _S, _TABLES, Target("entity_id"), _D, "-", "The target's, 128 bits."),
+        _field("Target.process.entity_id", _S, _TABLES, Derived("hex", "kestrel.target.entity_id"), _D, "-", "As hex."),
+        _field("Target.process.args_count", _I, _TABLES, Derived("count", args), _D, "-", "Their number."),
+        _field("Target.process.command_line", _S, _TABLES, Derived("join", args), _D, "-", "Joined by a space."),
+    )
+
+
+_ROWS = (
+    ("Target.process.pid", _I, _K, "at the act", "Pid of the target; as given, if it was not found.", False),
+    ("kestrel.signal", _I, _K, "at the act", "Number of the signal sent.", False),
+    ("kestrel.request", _S, _K, "at exit of the act", "The ptrace request.", False),
+    ("kestrel.name", _S, _UM, "at exit of the act", "Name of the memfd, or the thread's new name.", False),
+    ("kestrel.call_flags", _S, _K, "at exit of the act", "Flags of the call, by name.", True),
+    ("kestrel.memory.address", _U, _K, "at exit of the act", "Where the memory begins.", False),
+    ("kestrel.memory.size", _U, _K, "at exit of the act", "Its size in bytes, as asked for.", False),
+    ("kestrel.memory.protection", _S, _K, "at exit of the act", "read, write, execute.", True),
+    ("kestrel.before.user.id", _S, _K, "at entry", "Effective user id before the act.", False),
+    ("kestrel.before.real_user.id", _S, _K, "at entry", "Real user id before it.", False),
+    ("kestrel.before.saved_user.id", _S, _K, "at entry", "Saved user id before it.", False),
+    ("kestrel.before.group.id", _S, _K, "at entry", "Effective group id before it.", False),
+    ("kestrel.before.real_group.id", _S, _K, "at entry", "Real group id before it.", False),
+    ("kestrel.before.saved_group.id", _S, _K, "at entry", "Saved group id before it.", False),
+)
+_OF_TARGET = (
+    ("name", _S, "name", _K, "The target's name.", False),
+    ("executable", _S, "executable", _K, "Its executable.", False),
+    ("args", _S, "args", _UM, "Its argv.", True),
+    ("user.id", _S, "user_id", _K, "Its effective user id when its image began.", False),
+    ("user.name", _S, "user_name", _P, "Name of that user.", False),
+)
