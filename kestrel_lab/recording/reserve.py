@@ -10,7 +10,7 @@ from kestrel_lab.recording.files import disk_limits
 
 _FLOOR = 256 << 10
 _STEP = 1 << 20
-_SHARE = 0.6  # of the open streams: what sealing them may take before they can be deleted
+_SHARE = 1.0  # of the open streams: what sealing them may take before they can be deleted, if nothing compresses better
 
 
 class Reserve:

@@ -35,7 +35,8 @@ def test_the_bytes_of_an_event() -> None:
             b'"host.os.type":"linux","host.id":"h1","host.name":"box","kestrel.cpu":0,"kestrel.flags":0,'
             b'"process.entity_id":"%s","process.pid":7,"process.thread.id":0,'
             b'"process.name":"sh","process.executable":"/bin/sh","process.args":["sh",{"$bytes":"/w=="}],'
-            b'"process.args_count":2,"process.command_line":{"$bytes":"c2gg/w=="},"user.id":"0","process.user.id":"0"}\n'
+            b'"process.args_count":2,"process.command_line":{"$bytes":"c2gg/w=="},"user.id":"0","process.user.id":"0",'
+            b'"user.effective.id":"0"}\n'
         )
         % entity_id(BOOT_ID, 7, 1).hex().encode()
     )
