@@ -23,28 +23,29 @@ NO_SUCH = "no event here has the category, action and type it asks for"
 @pytest.mark.parametrize(
     ("query", "never", "unavailable"),
     [
-        ('process where user.name == "root"', "it needs `user.name`, which no event here has", ["user.name"]),
-        ('process where user.name == "root" or process.pid == 1', "", ["user.name"]),
-        ('process where user.name != "root"', "", ["user.name"]),
-        ("process where not user.name like~ ()".replace("()", '("x")'), "", ["user.name"]),
-        ("process where user.name == null", "", ["user.name"]),
-        ("process where process.parent.interactive", "it needs `process.parent.interactive`, which no event here has",
-         ["process.parent.interactive"]),
+        ('process where user.email == "root"', "it needs `user.email`, which no event here has", ["user.email"]),
+        ('process where user.email == "root" or process.pid == 1', "", ["user.email"]),
+        ('process where user.email != "root"', "", ["user.email"]),
+        ("process where not user.email like~ ()".replace("()", '("x")'), "", ["user.email"]),
+        ("process where user.email == null", "", ["user.email"]),
+        ("process where process.same_as_process", "it needs `process.same_as_process`, which no event here has",
+         ["process.same_as_process"]),
         ("process where file.path == \"/x\"", "it needs `file.path`, which no event here has", ["file.path"]),
         ("iam where true", "no event here is of category `iam`", []),
-        ('iam where user.name == "root" and process.name == "sh"', "no event here is of category `iam`", ["user.name"]),
+        ('iam where user.email == "root" and process.name == "sh"',
+         "no event here is of category `iam`", ["user.email"]),
         ('any where event.category == "iam"', NO_SUCH, []),
-        ('process where event.action == "uid_change"', NO_SUCH, []),
-        ('process where event.action == "uid_change" and user.name == "x"',
-         NO_SUCH, ["user.name"]),
+        ('process where event.action == "uid_changed"', NO_SUCH, []),
+        ('process where event.action == "uid_changed" and user.email == "x"',
+         NO_SUCH, ["user.email"]),
         ('any where host.ip == "10.0.0.1" and cidrMatch(dns.resolved_ip, "10.0.0.0/8")',
          "it needs `dns.resolved_ip` and `host.ip`, which no event here has", ["dns.resolved_ip", "host.ip"]),
-        ('sequence by process.pid [process where true] [file where user.name == "x"]',
-         "it needs `user.name`, which no event here has (item 2)", ["user.name"]),
-        ("sequence by user.name [process where true] [file where true]",
-         "it joins by `user.name`, which no event here has (item 1)", ["user.name"]),
-        ("sequence by ?user.name [process where true] [file where true]", "", ["user.name"]),
-        ('sequence [process where true] [file where true] until [file where user.name == "x"]', "", ["user.name"]),
+        ('sequence by process.pid [process where true] [file where user.email == "x"]',
+         "it needs `user.email`, which no event here has (item 2)", ["user.email"]),
+        ("sequence by user.email [process where true] [file where true]",
+         "it joins by `user.email`, which no event here has (item 1)", ["user.email"]),
+        ("sequence by ?user.email [process where true] [file where true]", "", ["user.email"]),
+        ('sequence [process where true] [file where true] until [file where user.email == "x"]', "", ["user.email"]),
         ("sequence by file.path [any where true] [file where true]", "", []),
         ('sequence by file.path [any where event.category == "process"] [file where true]',
          "it joins by `file.path`, which no event here has (item 1)", []),
@@ -60,11 +61,11 @@ def test_every_query_that_answers_is_reachable() -> None:
 
 
 _LEAVES = st.sampled_from([
-    'user.name == "a"', 'user.name != "a"', "user.name == null", "user.name != null", 'process.name == "bash"',
+    'user.email == "a"', 'user.email != "a"', "user.email == null", "user.email != null", 'process.name == "bash"',
     'file.path like "/tmp/*"', 'not file.path like "/tmp/*"', 'event.action == "exec"', 'event.action != "exec"',
-    'length(user.name) > 3', "not length(user.name) > 3", "length(user.name) == null", '(user.name == "a") == null',
-    "process.pid + 1 > 3", 'concat(user.name, process.name) == "abash"', "string(process.pid) == user.name",
-    'length(process.name) == null or user.name : "a*"', 'event.type == "end"', "process.interactive",
+    'length(user.email) > 3', "not length(user.email) > 3", "length(user.email) == null", '(user.email == "a") == null',
+    "process.pid + 1 > 3", 'concat(user.email, process.name) == "abash"', "string(process.pid) == user.email",
+    'length(process.name) == null or user.email : "a*"', 'event.type == "end"', "process.interactive",
     "process.pid > 3", 'host.ip == "::1"', "true", "false",
 ])  # fmt: skip
 _CONDITIONS = st.recursive(
@@ -108,7 +109,7 @@ def test_rules_that_can_never_fire_are_the_same_for_the_scan_as_for_the_author()
 
 
 def test_rules_that_can_never_fire_cost_nothing() -> None:
-    idle = 'sequence by process.pid [process where process.pid > 0] [file where user.name == "x"]'
+    idle = 'sequence by process.pid [process where process.pid > 0] [file where user.email == "x"]'
     epochs = list(source(random_events(1)).epochs())
     pack = pack_from_files({"a.toml": toml("idle", idle), "b.toml": toml("busy", "process where process.pid > 0")})
     scans = Scanner(pack, INFO, "live").scan_span(epochs)

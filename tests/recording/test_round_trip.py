@@ -19,7 +19,6 @@ from kestrel_lab.schema.columns import COMMON_COLUMNS, TABLE_COLUMNS
 from kestrel_lab.schema.epoch import Epoch, Gap
 from kestrel_lab.schema.errors import DamagedError, UsageError
 from kestrel_lab.schema.schema import BUILTIN
-from kestrel_lab.schema.types import Physical
 from tests.recording.support import LEDGER, assert_all_same, record, small, write
 from tests.support.epochs import INFO, source
 
@@ -39,7 +38,7 @@ def _event(draw: st.DrawFn) -> dict[str, Any]:
                            "start_ns": draw(_number("u8")), "args": draw(st.lists(_TEXT, max_size=3)),
                            "ts": draw(_number("u8")), "flags": draw(st.integers(0, 3))}  # fmt: skip
     for column in COMMON_COLUMNS[6:] + TABLE_COLUMNS[action.table]:
-        if column.physical is Physical.CODE:
+        if column.physical.coded:
             out[column.name] = draw(_TEXT)
         else:
             number = _number(DTYPES[column.physical])
