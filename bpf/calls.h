@@ -1,12 +1,26 @@
 /* System calls: what their numbers mean, their arguments, and what was read at their entry. */
 
 /* What a system call number means: low half for 64-bit calls, high half for 32-bit ones. 0: not ours. */
-enum op { OP_OPEN = 1, OP_ACCEPT, OP_SOCKETCALL, OP_UNLINK, OP_UNLINKAT, OP_RENAME, OP_RENAMEAT,
-          OP_UID, OP_GID, OP_SETSID, OP_PTRACE, OP_MEMFD, OP_PRCTL, OP_MPROTECT, OP_MMAP, OP_VM_WRITE, OP_PIDFD_GETFD,
-          OP_UNSHARE, OP_SETNS };
+enum op { OP_OPEN = 1, OP_ACCEPT, OP_SOCKETCALL,
+          OP_UID = 8, OP_GID, OP_SETSID, OP_PTRACE, OP_MEMFD, OP_PRCTL, OP_MPROTECT, OP_MMAP, OP_VM_WRITE,
+          OP_PIDFD_GETFD, OP_UNSHARE, OP_SETNS,
+          OP_NAMED = 32, OPS = 64 };     /* from OP_NAMED on: calls that name files, each with a line in `named_calls` */
 BPF_ARRAY(dispatch, u32, 512);
 
-/* Names as given, and ids, read at entry. A slot is a thread's for the length of one call; `owner` tells if it was taken. */
+/* Which argument of a call is what. */
+#define NO_ARGUMENT 255
+struct named_call {
+    u8 action, text_at;  /* text_at: whether the text stands before the name (0) or behind it (1) */
+    u8 dirfd[2], path[2];
+    u8 fd;               /* the file itself, where there is no name, or a null one; dirfd[0] is the same */
+    u8 text;             /* a string that names no file here */
+    u8 number[2];
+    u8 unused[6];
+};
+BPF_ARRAY(named_calls, struct named_call, OPS);
+
+/* Names as given, and ids, read at entry. A slot is a thread's for the length of one call; `owner` tells if another
+ * thread has taken it. */
 #define SLOTS 256
 struct name_slot {
     u64 owner;

@@ -1,26 +1,25 @@
 /* Open for write, creation, rename, deletion. */
 
-struct call_args { u64 path[2]; s32 dirfd[2]; };
+struct call_args { u64 path[2], text, numbers[2]; s32 dirfd[2], fd; u32 present; };
 
 #define AT_FDCWD -100
-static __always_inline void call_args(struct call_args *c, u32 op, u64 regs, u32 compat) {
+
+static __always_inline u64 argument(u64 a[4], u8 which) {
+    return which == 0 ? a[0] : which == 1 ? a[1] : which == 2 ? a[2] : which == 3 ? a[3] : 0;
+}
+
+static __always_inline void call_args(struct call_args *c, struct named_call *n, u64 regs, u32 compat) {
     u64 a[4] = {};
     read_args(regs, compat, a);
-    c->dirfd[0] = AT_FDCWD;
-    c->dirfd[1] = AT_FDCWD;
-    c->path[1] = 0;
-    if (op == OP_UNLINK || op == OP_RENAME) {
-        c->path[0] = a[0];
-        if (op == OP_RENAME)
-            c->path[1] = a[1];
-        return;
-    }
-    c->dirfd[0] = a[0];
-    c->path[0] = a[1];
-    if (op == OP_RENAMEAT) {
-        c->dirfd[1] = a[2];
-        c->path[1] = a[3];
-    }
+    c->dirfd[0] = n->dirfd[0] == NO_ARGUMENT ? AT_FDCWD : argument(a, n->dirfd[0]);
+    c->dirfd[1] = n->dirfd[1] == NO_ARGUMENT ? AT_FDCWD : argument(a, n->dirfd[1]);
+    c->path[0] = argument(a, n->path[0]);
+    c->path[1] = argument(a, n->path[1]);
+    c->fd = n->fd == NO_ARGUMENT ? -1 : argument(a, n->fd);
+    c->text = argument(a, n->text);
+    c->numbers[0] = argument(a, n->number[0]);
+    c->numbers[1] = argument(a, n->number[1]);
+    c->present = (n->number[0] == NO_ARGUMENT ? 0 : FILE_HAS_FIRST) | (n->number[1] == NO_ARGUMENT ? 0 : FILE_HAS_SECOND);
 }
 
 /* Address of the struct path a relative name starts from, and the dentry it names now. */
@@ -106,7 +105,7 @@ static __always_inline u64 pack_bytes(struct scratch *s, u64 at, u32 len, char *
 }
 
 struct file_parts {
-    u64 task, ts, seq, text_len, inode;
+    u64 task, ts, seq, text_len, inode, numbers[2];
     u32 action, flags, dev, open_flags, present;
     u16 lens[4];
 };
@@ -120,6 +119,8 @@ static __always_inline void fill_file(struct file_head *f, int source, struct fi
     f->open_flags = p->open_flags;
     f->present = p->present;
     f->unused = 0;
+    f->numbers[0] = p->numbers[0];
+    f->numbers[1] = p->numbers[1];
     f->lens[0] = p->lens[0];
     f->lens[1] = p->lens[1];
     f->lens[2] = p->lens[2];
@@ -212,7 +213,7 @@ static __always_inline int opened(struct settings *set, struct scratch *s, u64 t
     READ(p.inode, f.inode + OFF_I_INO);
     READ(sb, f.inode + OFF_I_SB);
     READ(p.dev, sb + OFF_S_DEV);
-    p.present = 1;
+    p.present = FILE_HAS_INODE | FILE_HAS_FLAGS;
     p.text_len = walk_from(s, f.mnt, f.dentry);
     p.lens[0] = p.text_len;
     if (s->truncated)
@@ -222,33 +223,63 @@ static __always_inline int opened(struct settings *set, struct scratch *s, u64 t
     return send_file(&p, &s->path[pos]);
 }
 
-static __always_inline int named(struct settings *set, struct scratch *s, u64 task, u32 op, u64 regs, u32 compat) {
+/* Which file a descriptor is; its path was read at entry, as that of a directory is. */
+static __always_inline void read_inode(struct file_parts *p, u64 task, s32 fd) {
+    struct opened_file f = {};
+    u64 file = file_of(task, fd), sb = 0;
+    if (!file)
+        return;
+    read_file(&f, file);
+    READ(p->inode, f.inode + OFF_I_INO);
+    READ(sb, f.inode + OFF_I_SB);
+    READ(p->dev, sb + OFF_S_DEV);
+    p->present |= FILE_HAS_INODE;
+}
+
+static __always_inline void read_string(struct name_slot *slot, u64 user, int which) {
+    long len = bpf_probe_read_user_str(slot->name[which], 4096, (void *)user);
+    slot->name_len[which] = len > 0 ? len - 1 : 0;
+    slot->dir_len[which] = 0;
+}
+
+static __always_inline int named(struct settings *set, struct scratch *s, u64 task, struct named_call *call, u64 regs,
+                                 u32 compat) {
     u64 id = bpf_get_current_pid_tgid(), n = 0;
     int at = id & (SLOTS - 1);
     struct name_slot *slot = slots.lookup(&at);
     struct file_parts p = {};
-    struct call_args call = {};
+    struct call_args args = {};
     if (!slot || !in_scope(set))
         return 0;
-    p.action = op < OP_RENAME ? ACT_DELETION : ACT_RENAME;
+    p.action = call->action;
     if (unwanted(set, p.action))
         return 0;
-    call_args(&call, op, regs, compat);
+    call_args(&args, call, regs, compat);
+    p.present = args.present;
     if (slot->owner != id) {         /* taken by another thread, or the call began before the hooks were attached */
         slot->owner = id;
         slot->flags = FLAG_RACED;
         slot->dir_len[0] = slot->dir_len[1] = slot->name_len[0] = slot->name_len[1] = 0;
     }
-    read_again(slot, s, task, call.path[0], call.dirfd[0], 0);
-    if (op >= OP_RENAME)
-        read_again(slot, s, task, call.path[1], call.dirfd[1], 1);
+    if (args.path[0])
+        read_again(slot, s, task, args.path[0], args.dirfd[0], 0);
+    else if (args.fd >= 0)
+        read_inode(&p, task, args.fd);
+    if (args.path[1])
+        read_again(slot, s, task, args.path[1], args.dirfd[1], 1);
+    if (args.text && call->text_at)
+        read_string(slot, args.text, 1);
+    else if (args.text)
+        read_string(slot, args.text, 0);
     p.task = task;
     p.flags = slot->flags;
+    p.numbers[0] = args.numbers[0];
+    p.numbers[1] = args.numbers[1];
     p.lens[0] = slot->dir_len[0];
     p.lens[1] = slot->name_len[0];
     n = pack_bytes(s, n, p.lens[0], slot->dir[0]);
     n = pack_bytes(s, n, p.lens[1], slot->name[0]);
-    if (op >= OP_RENAME) {
+    if (args.path[1] || args.text) {
         p.lens[2] = slot->dir_len[1];
         p.lens[3] = slot->name_len[1];
         n = pack_bytes(s, n, p.lens[2], slot->dir[1]);

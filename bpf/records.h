@@ -10,7 +10,7 @@ enum source { SRC_FORK, SRC_EXIT, SRC_EXEC0, SRC_EXEC1, SRC_EXEC2, SRC_FILE0, SR
 /* Action codes of the field table. */
 enum action {
     ACT_FORK = 1, ACT_EXEC = 2, ACT_END = 3,
-    ACT_CREATION = 10, ACT_OPEN = 11, ACT_RENAME = 12, ACT_DELETION = 13,
+    ACT_CREATION = 10, ACT_OPEN = 11,
     ACT_ATTEMPT = 20, ACT_RESULT = 21, ACT_ACCEPT = 22,
     ACT_UID = 30, ACT_GID = 31, ACT_SESSION = 32, ACT_PTRACE = 33, ACT_KILL = 34, ACT_MEMFD = 35, ACT_NAME = 36,
     ACT_MEMORY = 37, ACT_VM_WRITE = 38, ACT_PIDFD_GETFD = 39, ACT_UNSHARE = 40, ACT_SETNS = 41,
@@ -83,11 +83,17 @@ struct exec2_rec { struct exec_head exec; char args[EXEC_ARGS2]; char text[EXEC_
 struct file_head {
     struct head head;
     u64 inode;
+    u64 numbers[2];      /* arguments: mode, size, user and group */
     u32 dev, open_flags;
-    u32 present;         /* 1: inode, dev and open_flags hold */
+    u32 present;         /* what of these holds */
     u32 unused;
-    u16 lens[4];         /* open: path; deletion: directory, name; rename: old directory, name, new directory, name */
+    u16 lens[4];         /* open: path; else directory and name, once or twice; a text has no directory */
 };
+
+#define FILE_HAS_INODE 1         /* and device */
+#define FILE_HAS_FLAGS 2
+#define FILE_HAS_FIRST 4
+#define FILE_HAS_SECOND 8
 
 #define FILE_TEXT0 256
 #define FILE_TEXT1 16384

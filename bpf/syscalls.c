@@ -10,12 +10,13 @@ int on_sys_enter(struct bpf_raw_tracepoint_args *ctx) {
     struct settings *set;
     struct scratch *s;
     struct name_slot *slot;
+    struct named_call *named;
     if (!entry || !*entry)
         return 0;
     task = bpf_get_current_task();
     compat = is_compat(task);
     op = OP_OF(*entry, compat);
-    if (op < OP_UNLINK || op > OP_GID)
+    if (op < OP_UID || (op > OP_GID && op < OP_NAMED))
         return 0;
     set = settings();
     s = enter_scratch.lookup(&zero);
@@ -24,18 +25,20 @@ int on_sys_enter(struct bpf_raw_tracepoint_args *ctx) {
     slot = slots.lookup(&at);
     if (!set || !s || !slot || !in_scope(set))
         return 0;
-    if (op >= OP_UID) {
+    if (op < OP_NAMED) {
         slot->owner = id;
         read_user_ids(slot->ids, task);
         return 0;
     }
-    if (!(set->actions >> (op < OP_RENAME ? ACT_DELETION : ACT_RENAME) & 1) || id >> 32 == set->own_tgid)
+    named = named_calls.lookup(&op);
+    if (!named || !(set->actions >> named->action & 1) || id >> 32 == set->own_tgid)
         return 0;
-    call_args(&call, op, ctx->args[0], compat);
+    call_args(&call, named, ctx->args[0], compat);
     slot->owner = id;
     slot->flags = 0;
+    slot->dir_len[0] = slot->dir_len[1] = slot->name_len[0] = slot->name_len[1] = 0;
     read_entry(slot, s, task, call.path[0], call.dirfd[0], 0);
-    if (op >= OP_RENAME)
+    if (call.path[1])
         read_entry(slot, s, task, call.path[1], call.dirfd[1], 1);
     return 0;
 }
@@ -48,6 +51,7 @@ int on_sys_exit(struct bpf_raw_tracepoint_args *ctx) {
     int zero = 0;
     struct settings *set;
     struct scratch *s;
+    struct named_call *names;
     READ(nr, regs + OFF_R_ORIG_AX);
     key = nr & 0xbfffffff;
     entry = dispatch.lookup(&key);
@@ -60,7 +64,7 @@ int on_sys_exit(struct bpf_raw_tracepoint_args *ctx) {
     s = exit_scratch.lookup(&zero);
     if (!op || !set || !s)
         return 0;
-    if (op >= OP_UID)
+    if (op >= OP_UID && op < OP_NAMED)
         return acted(set, task, op, regs, compat, ret);
     if (ret < 0)
         return 0;
@@ -74,5 +78,6 @@ int on_sys_exit(struct bpf_raw_tracepoint_args *ctx) {
     }
     if (op == OP_ACCEPT)
         return accepted(set, task, ret);
-    return ret == 0 ? named(set, s, task, op, regs, compat) : 0;
+    names = named_calls.lookup(&op);
+    return names && ret == 0 ? named(set, s, task, names, regs, compat) : 0;
 }

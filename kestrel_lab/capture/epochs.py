@@ -13,6 +13,7 @@ from kestrel_lab.capture.acts import target_columns
 from kestrel_lab.capture.config import CaptureConfig
 from kestrel_lab.capture.credentials import Credentials
 from kestrel_lab.capture.entities import Images, file_name
+from kestrel_lab.capture.files import file_columns
 from kestrel_lab.capture.image import ImageTexts
 from kestrel_lab.capture.intern import group
 from kestrel_lab.capture.order import Piece
@@ -25,7 +26,6 @@ from kestrel_lab.capture.tables import (
     Columns,
     Part,
     Valid,
-    file_columns,
     network_columns,
     process_columns,
 )

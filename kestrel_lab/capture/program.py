@@ -21,7 +21,7 @@ from kestrel_lab.capture.bcc_module import import_bcc
 from kestrel_lab.capture.offsets import Offsets
 from kestrel_lab.capture.records import RECORD_VERSION, RINGS, SOURCES, TASK, size_flags
 from kestrel_lab.capture.ring import Ring
-from kestrel_lab.capture.syscalls import dispatch_entries
+from kestrel_lab.capture.syscalls import dispatch_entries, named_calls
 from kestrel_lab.schema.errors import UnavailableError
 from kestrel_lab.schema.resources import resource
 
@@ -87,6 +87,9 @@ class Program:
         table = self._bpf[b"dispatch"]
         for number, entry in dispatch_entries().items():
             table[ctypes.c_int(number)] = ctypes.c_uint32(entry)
+        table = self._bpf[b"named_calls"]
+        for number, line in named_calls().items():
+            table[ctypes.c_int(number)] = table.Leaf.from_buffer_copy(line)
 
     def _load(self) -> Any:
         error: Exception | None = None

@@ -58,13 +58,15 @@ def _exec(size: int) -> np.dtype[np.void]:
 
 def _file(size: int) -> np.dtype[np.void]:
     return np.dtype([
-        *_HEAD, ("inode", "u8"), ("dev", "u4"), ("open_flags", "u4"), ("present", "u4"), ("unused", "u4"),
-        ("lens", "u2", 4), ("text", "u8", FILE_TEXT_SIZES[size] // 8),
+        *_HEAD, ("inode", "u8"), ("numbers", "u8", 2), ("dev", "u4"), ("open_flags", "u4"), ("present", "u4"),
+        ("unused", "u4"), ("lens", "u2", 4), ("text", "u8", FILE_TEXT_SIZES[size] // 8),
     ])  # fmt: skip
 
 
 NET = np.dtype([*_HEAD, ("local", "u8", 2), ("remote", "u8", 2), ("local_port", "u2"), ("remote_port", "u2"),
                 ("family", "u2"), ("unused", "u2"), ("ret", "i4"), ("unused2", "u4")])  # fmt: skip
+
+FILE_HAS_INODE, FILE_HAS_FLAGS, FILE_HAS_FIRST, FILE_HAS_SECOND = 1, 2, 4, 8
 
 ACT_TEXT_SIZE = 256
 ACT_HAS_IDS, ACT_HAS_TARGET, ACT_PID_IS_GLOBAL = 1, 2, 4

@@ -34,8 +34,9 @@ _END_OF_TIME = 2**63
 _HOOK_ACTIONS = {
     "inet_sock_set_state": {("network", "connection_attempted"), ("network", "connection_result")},
     "signal_generate": {("process", "kill")},
-    "sys_enter": {("file", "rename"), ("file", "deletion"), ("process", "uid_change"), ("process", "gid_change")},
-    "sys_exit": {("file", name) for name in ("creation", "open", "rename", "deletion")}
+    "sys_enter": {("file", a.name) for a in BUILTIN.actions_of("file") if a.name not in ("creation", "open")}
+    | {("process", "uid_change"), ("process", "gid_change")},
+    "sys_exit": {("file", a.name) for a in BUILTIN.actions_of("file")}
     | {("network", "connection_accepted")}
     | {("process", a.name) for a in BUILTIN.actions_of("process") if a.name not in ("fork", "exec", "end", "kill")},
 }

@@ -13,11 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from kestrel_lab.capture.acts import act_columns
-from kestrel_lab.capture.intern import group, masked
+from kestrel_lab.capture.intern import group
 from kestrel_lab.capture.ring import Records
 from kestrel_lab.capture.standing import stdio_kind
 from kestrel_lab.schema.build import GrowingSegment
-from kestrel_lab.schema.columns import FLAG_RELATIVE_PATH
 from kestrel_lab.schema.schema import BUILTIN
 
 Array = npt.NDArray[Any]
@@ -27,7 +26,6 @@ Valid = dict[str, npt.NDArray[np.bool_]]
 Part = tuple[Records, npt.NDArray[np.intp]]
 
 FORK, EXEC, END = (BUILTIN.action_code("process", name) for name in ("fork", "exec", "end"))
-CREATION, OPEN = (BUILTIN.action_code("file", name) for name in ("creation", "open"))
 ATTEMPT, RESULT, ACCEPT = (
     BUILTIN.action_code("network", f"connection_{name}") for name in ("attempted", "result", "accepted")
 )
@@ -91,70 +89,6 @@ def _stdio(segment: GrowingSegment, column: str, standing: Records) -> Array:
     return coded(
         segment, f"process:{column}", [modes, devices], lambda row: stdio_kind(int(modes[row]), int(devices[row]))
     )
-
-
-def file_columns(segment: GrowingSegment, parts: Sequence[Part], flags: Array) -> tuple[Columns, Valid]:
-    """Return the columns of the file table; may set bits in `flags`."""
-    rows = len(flags)
-    columns: Columns = {
-        "file.path": np.zeros(rows, np.int32),
-        "file.Ext.original.path": np.zeros(rows, np.int32),
-        "file.inode": np.zeros(rows, np.uint64),
-        "file.Ext.device": np.zeros(rows, np.uint32),
-        "file.Ext.open_flags": np.zeros(rows, np.uint32),
-    }
-    present = np.zeros(rows, np.bool_)
-    for rec, at in parts:
-        columns["file.inode"][at] = rec["inode"]
-        columns["file.Ext.device"][at] = rec["dev"]
-        columns["file.Ext.open_flags"][at] = rec["open_flags"]
-        present[at] = rec["present"] != 0
-        path, original, more = _paths(segment, rec)
-        columns["file.path"][at] = path
-        columns["file.Ext.original.path"][at] = original
-        flags[at] |= more
-    columns["event.outcome"] = np.full(rows, segment.strings("file:event.outcome").code(b"success"), np.int32)
-    return columns, dict.fromkeys(("file.inode", "file.Ext.device", "file.Ext.open_flags"), present)
-
-
-def _paths(segment: GrowingSegment, rec: Records) -> tuple[Array, Array, Array]:
-    lens = np.ascontiguousarray(rec["lens"])
-    sizes = lens.sum(axis=1, dtype=np.int64)
-    words = masked(rec["text"], sizes)
-    opened = np.isin(rec["head"]["action"], (OPEN, CREATION))
-    first, inverse = group(words, lens.view(np.uint64).reshape(-1), opened)
-    path, original = segment.strings("file:file.path").code, segment.strings("file:file.Ext.original.path").code
-    codes = np.zeros((3, len(first)), np.int32)
-    for i, row in enumerate(first.tolist()):
-        text = words[row, : -(-int(sizes[row]) // 8)].tobytes()[: int(sizes[row])]
-        if opened[row]:
-            codes[0, i] = path(text or None)
-            continue
-        old, new, relative = _named(text, lens[row].tolist())
-        codes[:, i] = path(new if new is not None else old), original(old if new is not None else None), relative
-    return codes[0][inverse], codes[1][inverse], codes[2][inverse].astype(np.uint32)
-
-
-def _named(text: bytes, lens: Sequence[int]) -> tuple[bytes | None, bytes | None, int]:
-    """Return the old path, the new one of a rename, and flags, of (directory, name) once or twice."""
-    parts, at = [], 0
-    for length in lens:
-        parts.append(text[at : at + length])
-        at += length
-    found = [join_name(parts[0], parts[1])]
-    if parts[2] or parts[3]:
-        found.append(join_name(parts[2], parts[3]))
-    relative = any(path is not None and not path.startswith(b"/") for path in found)
-    return found[0], found[1] if len(found) > 1 else None, FLAG_RELATIVE_PATH if relative else 0
-
-
-def join_name(folder: bytes, name: bytes) -> bytes | None:
-    """Return a name as given, in a folder: empty and `.` parts are left out, `..` stays (it may cross a link)."""
-    if not name:
-        return None
-    whole = name if name.startswith(b"/") or not folder else folder + b"/" + name
-    parts = [part for part in whole.split(b"/") if part not in (b"", b".")]
-    return (b"/" if whole.startswith(b"/") else b"") + b"/".join(parts)
 
 
 def network_columns(segment: GrowingSegment, parts: Sequence[Part], action: Array) -> tuple[Columns, Valid]:

@@ -34,6 +34,12 @@ ACTIONS: tuple[Action, ...] = (
     Action("file", 11, "open", ("access",), "raw sys_exit open*, FMODE_WRITE"),
     Action("file", 12, "rename", ("change",), "raw sys_enter and sys_exit rename*"),
     Action("file", 13, "deletion", ("deletion",), "raw sys_enter and sys_exit unlink*, rmdir"),
+    Action("file", 14, "chmod", ("change",), "raw sys_enter and sys_exit chmod, fchmod, fchmodat, fchmodat2"),
+    Action("file", 15, "chown", ("change",), "raw sys_enter and sys_exit chown, lchown, fchown, fchownat"),
+    Action("file", 16, "setxattr", ("change",), "raw sys_enter and sys_exit setxattr, l-, f- and -at"),
+    Action("file", 17, "utimes", ("change",), "raw sys_enter and sys_exit utime, utimes, futimesat, utimensat"),
+    Action("file", 18, "link", ("creation",), "raw sys_enter and sys_exit link, linkat"),
+    Action("file", 19, "symlink", ("creation",), "raw sys_enter and sys_exit symlink, symlinkat"),
     Action("network", 20, "connection_attempted", ("start",), "raw inet_sock_set_state CLOSE to SYN_SENT"),
     Action("network", 21, "connection_result", ("info",), "raw inet_sock_set_state leaving SYN_SENT"),
     Action("network", 22, "connection_accepted", ("start",), "raw sys_exit accept, accept4"),
@@ -55,4 +61,5 @@ ACTIONS: tuple[Action, ...] = (
     Action("process", 39, "pidfd_getfd", ("access",), "raw sys_exit pidfd_getfd"),
     Action("process", 40, "unshare", ("change",), "raw sys_exit unshare"),
     Action("process", 41, "setns", ("change",), "raw sys_exit setns"),
+    Action("file", 42, "truncate", ("change",), "raw sys_enter and sys_exit truncate, ftruncate"),
 )

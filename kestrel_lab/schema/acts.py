@@ -33,7 +33,6 @@ _ROWS = (
     ("Target.process.pid", _I, _K, "at the act", "Pid of the target; as given, if it was not found.", False),
     ("kestrel.signal", _I, _K, "at the act", "Number of the signal sent.", False),
     ("kestrel.request", _S, _K, "at exit of the act", "The ptrace request.", False),
-    ("kestrel.name", _S, _UM, "at exit of the act", "Name of the memfd, or the thread's new name.", False),
     ("kestrel.call_flags", _S, _K, "at exit of the act", "Flags of the call, by name.", True),
     ("kestrel.memory.address", _U, _K, "at exit of the act", "Where the memory begins.", False),
     ("kestrel.memory.size", _U, _K, "at exit of the act", "Its size in bytes, as asked for.", False),

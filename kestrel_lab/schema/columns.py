@@ -62,6 +62,12 @@ TABLE_COLUMNS: Mapping[str, tuple[Column, ...]] = {
         Column("file.inode", Physical.U64, nullable=True),
         Column("file.Ext.device", Physical.U32, nullable=True),
         Column("file.Ext.open_flags", Physical.U32, nullable=True),
+        Column("file.target_path", Physical.CODE),
+        Column("file.mode", Physical.CODE),
+        Column("file.uid", Physical.CODE),
+        Column("file.gid", Physical.CODE),
+        Column("file.size", Physical.U64, nullable=True),
+        Column("kestrel.name", Physical.CODE),
     ),
     "network": (
         Column("source.ip", Physical.CODE),

@@ -14,7 +14,7 @@ from kestrel_lab.capture.entities import Images
 from kestrel_lab.capture.records import KINDS, RINGS, SOURCES, TASK
 from kestrel_lab.capture.source import ALWAYS, hooks_for
 from kestrel_lab.capture.start_state import proc_texts, read_start_state
-from kestrel_lab.capture.syscalls import OPEN, RENAMEAT, SOCKETCALL, dispatch_entries
+from kestrel_lab.capture.syscalls import OPEN, SETSID, SOCKETCALL, dispatch_entries, named_calls
 from kestrel_lab.schema.actions import ACTIONS
 from kestrel_lab.schema.build import GrowingSegment
 from kestrel_lab.schema.columns import PRECISION_ITERATOR, PRECISION_PROCFS
@@ -153,7 +153,14 @@ def test_one_number_means_two_calls() -> None:
     assert entries[437] == OPEN | OPEN << 16
     assert entries[102] == SOCKETCALL << 16
     assert entries[38] >> 16
-    assert entries[264] == RENAMEAT
+    assert entries[112] & 0xFFFF == SETSID
+    calls = named_calls()
+    renameat, fchmod = calls[entries[264] & 0xFFFF], calls[entries[91] & 0xFFFF]
+    none = 255
+    assert [*renameat[:10]] == [BUILTIN.action_code("file", "rename"), 1, 0, 2, 1, 3, none, none, none, none]
+    assert [*fchmod[:10]] == [BUILTIN.action_code("file", "chmod"), 1, 0, none, none, none, 0, none, 1, none]
+    assert all(len(call) == 16 for call in calls.values())
+    assert max(calls) < 64
     assert all(nr < 512 for nr in entries)
 
 

@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kestrel_lab.capture.tables import ip_text, join_name
+from kestrel_lab.capture.files import Named, join_name, named
+from kestrel_lab.capture.tables import ip_text
+from kestrel_lab.schema.schema import BUILTIN
 
 
 @pytest.mark.parametrize(
@@ -26,6 +28,26 @@ from kestrel_lab.capture.tables import ip_text, join_name
 )
 def test_a_name_in_a_folder(folder: bytes, name: bytes, path: bytes | None) -> None:
     assert join_name(folder, name) == path
+
+
+@pytest.mark.parametrize(
+    ("action", "parts", "by_descriptor", "found"),
+    [
+        ("deletion", (b"/d", b"a"), False, Named(b"/d/a")),
+        ("rename", (b"/d", b"a", b"/e", b"b"), False, Named(b"/e/b", original=b"/d/a")),
+        ("link", (b"/d", b"a", b"/e", b"b"), False, Named(b"/e/b", target=b"/d/a")),
+        ("symlink", (b"", b"../a//b", b"/e", b"b"), False, Named(b"/e/b", target=b"../a//b")),
+        ("setxattr", (b"/d", b"a", b"", b"user.x"), False, Named(b"/d/a", name=b"user.x")),
+        ("chmod", (b"/d/a", b""), True, Named(b"/d/a")),
+        ("chmod", (b"/d", b""), False, Named(None)),
+        ("chmod", (b"", b""), True, Named(None)),
+    ],
+    ids=["name", "two names", "a link", "a text before", "a text behind", "descriptor", "unreadable", "nothing"],
+)
+def test_what_a_call_names(action: str, parts: tuple[bytes, ...], by_descriptor: bool, found: Named) -> None:
+    lens = [*map(len, parts), 0, 0][:4]
+    code = BUILTIN.action_code("file", action)
+    assert named(code, b"".join(parts), lens, by_descriptor=by_descriptor) == found
 
 
 @given(st.binary(min_size=1, max_size=30).filter(lambda b: b"\0" not in b))

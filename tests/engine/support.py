@@ -66,7 +66,7 @@ def unnarrowed(pack: Pack) -> Pack:
 
 
 #: the kinds of events whose fields are made up
-_ACTIONS = [action for action in ACTIONS if action.code < 30]
+_ACTIONS = [action for action in ACTIONS if action.code in (1, 2, 3, 10, 11, 12, 13, 20, 21, 22)]
 
 
 def random_events(seed: int, count: int = 120) -> list[dict[str, Any]]:

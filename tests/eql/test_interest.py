@@ -8,6 +8,7 @@ from kestrel_lab.eql import compile_query
 from kestrel_lab.schema.schema import BUILTIN
 
 PROCESS = {a.code for a in BUILTIN.actions_of("process")}
+FILE = {a.code for a in BUILTIN.actions_of("file")}
 
 
 @pytest.mark.parametrize(
@@ -21,7 +22,7 @@ PROCESS = {a.code for a in BUILTIN.actions_of("process")}
         ('process where event.type == "end" or process.name == "a"', PROCESS),
         ('process where not (event.type == "end" and process.name == "a")', PROCESS),
         ('any where event.category == "network" and event.type == "start"', {20, 22}),
-        ('any where file.path == "/x"', {10, 11, 12, 13}),
+        ('any where file.path == "/x"', FILE),
         ("any where destination.port == 22 or process.exit_code != null", PROCESS | {20, 21, 22}),
         ("process where file.path == null", PROCESS),
         ('process where file.path != "/x"', PROCESS),

@@ -241,7 +241,7 @@ def test_a_category_is_one_of_event_category() -> None:
     process = {a.code for a in BUILTIN.actions_of("process")}
     assert {1, 2, 3} < process
     assert actions("process where true") == actions('"process" where true') == process
-    assert actions("any where true") == process | {10, 11, 12, 13, 20, 21, 22}
+    assert actions("any where true") == process | {a.code for t in ("file", "network") for a in BUILTIN.actions_of(t)}
     assert actions("authentication where true") == set()
     assert actions("`network` where true") == {20, 21, 22}
 

@@ -64,8 +64,9 @@ def test_a_line_lost_from_the_journal(tmp_path: Path) -> None:
     lines = (tmp_path / "a.krec/journal").read_bytes().splitlines(keepends=True)
     at = next(i for i, line in enumerate(lines) if b'"n":2,' in line)
     (tmp_path / "a.krec/journal").write_bytes(b"".join([*lines[:at], b"x" + lines[at][1:], *lines[at + 1 :]]))
-    (damage,) = repair(tmp_path / "a.krec", tmp_path / "b.krec")
+    *other, damage = repair(tmp_path / "a.krec", tmp_path / "b.krec")
     assert damage.epochs == (2,)
+    assert all("journal is damaged at byte" in d.reason for d in other)  # if a seal was written right after that line
     for epoch in open_recording(tmp_path / "b.krec").epochs():
         assert_same(epoch, stored[epoch.number])
     assert verify(tmp_path / "b.krec").ok

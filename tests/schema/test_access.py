@@ -33,6 +33,8 @@ ACTS: dict[str, dict[str, Any]] = {
     "file": {
         "action": "rename", "file.path": "/tmp/new.txt", "file.Ext.original.path": "/tmp/\udcff.old",
         "file.inode": 2**64 - 1, "file.Ext.device": 2**32 - 1, "file.Ext.open_flags": 0,
+        "file.target_path": "../x", "file.mode": "0755", "file.uid": "1", "file.gid": "2", "file.size": 3,
+        "kestrel.name": "user.x",
     },
     "network": {
         "action": "connection_attempted", "source.ip": "127.0.0.1", "source.port": 0, "destination.ip": "::1",
@@ -158,7 +160,8 @@ OWN: dict[str, dict[str, Any]] = {
         "file.path": b"/tmp/new.txt", "file.name": b"new.txt", "file.extension": b"txt", "file.directory": b"/tmp",
         "file.Ext.original.path": b"/tmp/\xff.old", "file.Ext.original.name": b"\xff.old",
         "file.Ext.original.extension": b"old", "file.inode": 2**64 - 1, "file.Ext.device": 2**32 - 1,
-        "file.Ext.open_flags": 0,
+        "file.Ext.open_flags": 0, "file.target_path": b"../x", "file.mode": b"0755", "file.uid": b"1",
+        "file.gid": b"2", "file.size": 3, "kestrel.name": b"user.x",
     },
     "network": {
         "event.category": (b"network",), "event.type": (b"start",), "event.action": b"connection_attempted",
