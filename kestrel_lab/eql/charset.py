@@ -57,12 +57,20 @@ CLASSES: dict[str, Ranges] = {"d": _DIGITS, "s": _SPACE, "w": _WORD}
 CLASSES |= {name.upper(): complement(ranges) for name, ranges in tuple(CLASSES.items())}
 
 
+#: RE2 makes a letter without regard to case of a class of its two cases, and joined with another by | that means the
+#: Kelvin sign or the long s as well. A third member, which no value holds, keeps the class one.
+_FOLDED = {((ord(letter), ord(letter)), (ord(letter.lower()), ord(letter.lower()))) for letter in "KS"}
+_NEVER = 0xD800
+
+
 def written(ranges: Ranges) -> str:
     """Return RE2 text for one character of the set."""
     if not ranges:
         return f"[^\\x00-\\x{{{_LAST:x}}}]"
     if len(ranges) == 1 and ranges[0][0] == ranges[0][1]:
         return _character(ranges[0][0])
+    if tuple(ranges) in _FOLDED:
+        return f"[{chr(ranges[0][0])}{chr(ranges[1][0])}\\x{{{_NEVER:x}}}]"
     return "[" + "".join(_character(a) if a == b else f"{_character(a)}-{_character(b)}" for a, b in ranges) + "]"
 
 

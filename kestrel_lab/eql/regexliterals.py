@@ -8,7 +8,7 @@ _TOKEN = re.compile(
     r"""\(\?: | \) | \| | \[(?:\\.|[^\]\\])*\] | \\x\{[0-9a-f]+\} | \\. | [*+?] | \{[0-9]+(?:,[0-9]*)?\} | .""",
     re.VERBOSE | re.DOTALL,
 )
-_BOTH_CASES = re.compile(r"\[([A-Z])([a-z])\]")
+_BOTH_CASES = re.compile(r"\[([A-Z])([a-z])(?:\\x\{d800\})?\]")
 
 
 def required(source: bytes) -> tuple[bytes, ...] | None:

@@ -49,6 +49,13 @@ def accepts(pattern: str, value: bytes, fold: bool = False) -> bool:
     return matcher((translate(pattern, fold=fold),))(value)
 
 
+@pytest.mark.parametrize("pattern", ["k", "(a|k)", "s|a", "(a|s|k)", "[ks]|a", "a|[^ab]"])
+def test_folding_is_ascii_wherever_a_letter_stands(pattern: str) -> None:
+    """RE2 folds by Unicode what it makes of `[Aa]|[Kk]` itself."""
+    for value in ("\u212a", "\u017f", "K", "k", "S", "s", "A"):
+        assert accepts(pattern, value.encode(), True) == matches(pattern, value.encode(), fold=True), value
+
+
 @pytest.mark.slow
 @settings(max_examples=1500, deadline=None)
 @given(patterns, st.lists(values, min_size=1, max_size=6), st.booleans())
