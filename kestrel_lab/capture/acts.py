@@ -8,6 +8,7 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
+from kestrel_lab.capture.coded import coded_numbers
 from kestrel_lab.capture.entities import Images
 from kestrel_lab.capture.intern import group
 from kestrel_lab.capture.records import ACT_HAS_IDS, ACT_HAS_TARGET, ACT_PID_IS_GLOBAL
@@ -73,9 +74,7 @@ class _Columns:
         self, column: str, values: Array, present: npt.NDArray[np.bool_], text: Callable[[int], bytes | None]
     ) -> None:
         """Add texts of numbers, each distinct one made once."""
-        first, inverse = group(values, present)
-        found = [text(int(values[row])) if present[row] else None for row in first.tolist()]
-        self.columns[column] = self._segment.strings(f"process:{column}").codes(found)[inverse]
+        self.columns[column] = coded_numbers(self._segment, f"process:{column}", values, present, text)
 
     def flags(self) -> None:
         """Add the flags of the calls that have some, by name."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from kestrel_lab.capture.coded import coded_numbers
 from kestrel_lab.capture.intern import group, masked
 from kestrel_lab.capture.records import FILE_HAS_FIRST, FILE_HAS_FLAGS, FILE_HAS_INODE, FILE_HAS_SECOND
 from kestrel_lab.capture.ring import Records
@@ -85,15 +86,7 @@ def _numbers(
         ("file.mode", first, action == _CODES["chmod"], _octal), ("file.uid", first, owner, _owner),
         ("file.gid", second, owner, _owner),
     ):  # fmt: skip
-        columns[name][at] = _coded(segment, name, values, which, text)
-
-
-def _coded(
-    segment: GrowingSegment, name: str, values: Array, which: npt.NDArray[np.bool_], text: Callable[[int], bytes | None]
-) -> Array:
-    first, inverse = group(values, which)
-    found = [text(int(values[row])) if which[row] else None for row in first.tolist()]
-    return segment.strings(f"file:{name}").codes(found)[inverse]
+        columns[name][at] = coded_numbers(segment, f"file:{name}", values, which, text)
 
 
 def _octal(mode: int) -> bytes:

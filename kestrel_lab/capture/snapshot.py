@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from kestrel_lab.capture.image import LINKS
 from kestrel_lab.schema.build import GrowingSegment
 from kestrel_lab.schema.columns import ENTITY_COLUMNS
 from kestrel_lab.schema.types import Physical
@@ -57,7 +58,7 @@ def _with_ancestors(parents: Array, refs: Array, generations: int) -> Array:
 
 def _with_relatives(old: GrowingSegment, chosen: Array, refs: Array) -> Array:
     """Add what the entities themselves, not their ancestors, stand in relation to."""
-    links = [old.entities.column(c.name)[refs] for c in ENTITY_COLUMNS if c.physical is Physical.REF]
+    links = [old.entities.column(name)[refs] for name in LINKS]
     return np.setdiff1d(np.concatenate([chosen, *links]), [0]).astype(np.intp)
 
 

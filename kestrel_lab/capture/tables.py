@@ -5,7 +5,7 @@ except where an event makes a process image.
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from ipaddress import IPv6Address
 from typing import Any
 
@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kestrel_lab.capture.acts import act_columns
-from kestrel_lab.capture.intern import group
+from kestrel_lab.capture.coded import coded
 from kestrel_lab.capture.ring import Records
 from kestrel_lab.capture.standing import stdio_kind
 from kestrel_lab.schema.build import GrowingSegment
@@ -31,12 +31,6 @@ ATTEMPT, RESULT, ACCEPT = (
 )
 _UNKNOWN_RET = 1
 _STDIO = {f"process.Ext.{name}.type": fd for fd, name in enumerate(("stdin", "stdout", "stderr"))}
-
-
-def coded(segment: GrowingSegment, key: str, columns: Sequence[Array], text: Callable[[int], bytes | None]) -> Array:
-    """Return dictionary codes of rows; `text` gives the value of a row and is asked once per distinct row."""
-    first, inverse = group(*columns)
-    return segment.strings(key).codes([text(row) for row in first.tolist()])[inverse]
 
 
 def process_columns(segment: GrowingSegment, parts: Sequence[Part], action: Array) -> tuple[Columns, Valid]:

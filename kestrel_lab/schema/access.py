@@ -218,7 +218,7 @@ def _array_dictionary(segment: Segment, key: str) -> Dictionary:
 
 def _entity_field(
     entry: Field,
-    source: Entity | Parent | Related | Target,
+    source: _OfProcess,
     epoch: Epoch,
     table: str,
     rows: npt.NDArray[np.integer] | None,
