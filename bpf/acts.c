@@ -54,7 +54,7 @@ static __always_inline u32 pid_as_seen_by(u64 task, u64 viewer) {
     if (!own || !pid)
         return 0;
     READ(level, own + OFF_PID_LEVEL);
-    nr = number_of(pid + (level & 31) * (OFF_UPID_NS + 8));
+    nr = number_at(pid, level);
 #endif
     return nr;
 }

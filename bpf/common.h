@@ -272,6 +272,13 @@ static __always_inline u32 number_of(u64 pid) {
     return nr;
 }
 
+#ifdef OFF_SIGNAL_PIDS
+/* The number of a pid in the namespace so many levels below the initial one. */
+static __always_inline u32 number_at(u64 pid, u32 level) {
+    return number_of(pid + (level & 31) * (OFF_UPID_NS + 8));
+}
+#endif
+
 /* What the first three descriptors are. */
 static __always_inline void read_stdio(struct standing *s, u64 task) {
 #pragma unroll
@@ -290,7 +297,7 @@ static __always_inline void read_stdio(struct standing *s, u64 task) {
 }
 
 static __always_inline void fill_standing(struct standing *s, u64 task) {
-    u64 parent = 0, signal = 0, pid = 0;
+    u64 parent = 0, signal = 0;
     u32 level = 0;
     READ(parent, task + OFF_REAL_PARENT);
     read_identity(parent, &s->real_start, &s->real_tgid, &s->real_exec_seq);
@@ -305,7 +312,7 @@ static __always_inline void fill_standing(struct standing *s, u64 task) {
     s->sid = number_of(pids[3]);
     if (pids[1]) {
         READ(level, pids[1] + OFF_PID_LEVEL);
-        s->vpid = number_of(pids[1] + (level & 31) * (OFF_UPID_NS + 8));
+        s->vpid = number_at(pids[1], level);
     }
 #endif
     s->login_uid = -1;

@@ -196,8 +196,16 @@ static __always_inline void read_file(struct opened_file *f, u64 file) {
 #endif
 }
 
+static __always_inline void read_inode(struct file_parts *p, u64 inode) {
+    u64 sb = 0;
+    READ(p->inode, inode + OFF_I_INO);
+    READ(sb, inode + OFF_I_SB);
+    READ(p->dev, sb + OFF_S_DEV);
+    p->present |= FILE_HAS_INODE;
+}
+
 static __always_inline int opened(struct settings *set, struct scratch *s, u64 task, u32 fd) {
-    u64 file = file_of(task, fd), sb = 0, pos;
+    u64 file = file_of(task, fd), pos;
     struct opened_file f = {};
     struct file_parts p = {};
     if (!file)
@@ -210,10 +218,8 @@ static __always_inline int opened(struct settings *set, struct scratch *s, u64 t
         return 0;
     p.task = task;
     p.open_flags = f.flags;
-    READ(p.inode, f.inode + OFF_I_INO);
-    READ(sb, f.inode + OFF_I_SB);
-    READ(p.dev, sb + OFF_S_DEV);
-    p.present = FILE_HAS_INODE | FILE_HAS_FLAGS;
+    p.present = FILE_HAS_FLAGS;
+    read_inode(&p, f.inode);
     p.text_len = walk_from(s, f.mnt, f.dentry);
     p.lens[0] = p.text_len;
     if (s->truncated)
@@ -224,16 +230,12 @@ static __always_inline int opened(struct settings *set, struct scratch *s, u64 t
 }
 
 /* Which file a descriptor is; its path was read at entry, as that of a directory is. */
-static __always_inline void read_inode(struct file_parts *p, u64 task, s32 fd) {
-    struct opened_file f = {};
-    u64 file = file_of(task, fd), sb = 0;
+static __always_inline void read_descriptor(struct file_parts *p, u64 task, s32 fd) {
+    u64 file = file_of(task, fd), inode = 0;
     if (!file)
         return;
-    read_file(&f, file);
-    READ(p->inode, f.inode + OFF_I_INO);
-    READ(sb, f.inode + OFF_I_SB);
-    READ(p->dev, sb + OFF_S_DEV);
-    p->present |= FILE_HAS_INODE;
+    READ(inode, file + OFF_F_INODE);
+    read_inode(p, inode);
 }
 
 static __always_inline void read_string(struct name_slot *slot, u64 user, int which) {
@@ -264,7 +266,7 @@ static __always_inline int named(struct settings *set, struct scratch *s, u64 ta
     if (args.path[0])
         read_again(slot, s, task, args.path[0], args.dirfd[0], 0);
     else if (args.fd >= 0)
-        read_inode(&p, task, args.fd);
+        read_descriptor(&p, task, args.fd);
     if (args.path[1])
         read_again(slot, s, task, args.path[1], args.dirfd[1], 1);
     if (args.text && call->text_at)
