@@ -5,43 +5,22 @@ calls and by the 32-bit ones.
 from __future__ import annotations
 
 import errno
-import json
 import mmap
 import os
 import signal
-import sys
 from pathlib import Path
 
 import pytest
 
-from kestrel_lab.capture import CaptureConfig
+from .actors import CALLS, record_actor
+from .support import Event
 
-from .support import Event, Seen, capture, joining, own_cgroup, run
+ACTOR = (
+    CALLS
+    + r"""
+import signal, time
 
-ACTOR = r"""
-import ctypes, json, mmap, os, signal, sys, time
-
-libc = ctypes.CDLL(None, use_errno=True)
-libc.mmap.restype = ctypes.c_void_p
-libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t] + [ctypes.c_int] * 3 + [ctypes.c_long]
-LOW = libc.mmap(None, 16384, 7, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x40, -1, 0)  # MAP_32BIT
-told = {"actor": os.getpid(), "low": LOW}
-
-def call64(nr, *args):
-    found = libc.syscall(nr, *[ctypes.c_long(a) if isinstance(a, int) else a for a in args])
-    return -ctypes.get_errno() if found < 0 else found
-
-def call32(nr, *args):
-    code = b"\x53\x56" + b"\xb8" + nr.to_bytes(4, "little")  # push rbx, rsi; mov eax
-    for reg, value in zip((0xBB, 0xB9, 0xBA, 0xBE), args):  # mov ebx, ecx, edx, esi
-        code += bytes([reg]) + (value & 0xFFFFFFFF).to_bytes(4, "little")
-    code += b"\xcd\x80\x5e\x5b\xc3"  # int 0x80; pop rsi, rbx; ret
-    ctypes.memmove(LOW, code, len(code))
-    return ctypes.CFUNCTYPE(ctypes.c_int)(LOW)()
-
-def text(value, at=8192):
-    ctypes.memmove(LOW + at, value + b"\0", len(value) + 1)
-    return LOW + at
+told["low"] = LOW
 
 def child(name, act):
     read, write = os.pipe()
@@ -106,9 +85,9 @@ for number in (signal.SIGUSR1, signal.SIGTERM):
 os.kill(os.getpid(), 0)
 os.waitpid(victim, 0)
 time.sleep(0.2)
-with open(sys.argv[1] + "/told", "w") as file:
-    json.dump(told, file)
+tell()
 """
+)
 
 NAME = b"a name\nof \xff" + b"n" * 230
 
@@ -117,10 +96,7 @@ class Story:
     """What the actor did, and what was seen of it."""
 
     def __init__(self, folder: Path) -> None:
-        command = [sys.executable, "-c", ACTOR, str(folder)]
-        with own_cgroup() as cgroup:
-            self.seen: Seen = capture(lambda s: run(s, *joining(cgroup, *command)), CaptureConfig(cgroup=cgroup))
-        self.told = json.loads((folder / "told").read_text())
+        self.seen, self.told = record_actor(folder, ACTOR)
 
     def acts(self, child: str, action: str) -> list[Event]:
         """Return the events of an action by a child, in order."""

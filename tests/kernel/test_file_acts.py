@@ -5,41 +5,16 @@ values that its row must hold, by the 64-bit system calls and by the 32-bit ones
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 
 import pytest
 
-from kestrel_lab.capture import CaptureConfig
+from .actors import CALLS, record_actor
+from .support import Event
 
-from .support import Event, Seen, capture, joining, own_cgroup, run
-
-ACTOR = r"""
-import ctypes, mmap, os, sys
-
-libc = ctypes.CDLL(None, use_errno=True)
-libc.mmap.restype = ctypes.c_void_p
-libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t] + [ctypes.c_int] * 3 + [ctypes.c_long]
-LOW = libc.mmap(None, 32768, 7, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x40, -1, 0)  # MAP_32BIT
-
-def call64(nr, *args):
-    return libc.syscall(nr, *[ctypes.c_long(a) for a in args])
-
-def call32(nr, *args):
-    code = b"\x53\x56\x57" + b"\xb8" + nr.to_bytes(4, "little")  # push rbx, rsi, rdi; mov eax
-    for reg, value in zip((0xBB, 0xB9, 0xBA, 0xBE, 0xBF), args):  # mov ebx, ecx, edx, esi, edi
-        code += bytes([reg]) + (value & 0xFFFFFFFF).to_bytes(4, "little")
-    code += b"\xcd\x80\x5f\x5e\x5b\xc3"  # int 0x80; pop rdi, rsi, rbx; ret
-    ctypes.memmove(LOW, code, len(code))
-    return ctypes.CFUNCTYPE(ctypes.c_int)(LOW)()
-
-at = 8192
-def text(value):
-    global at
-    start, at = at, at + len(value) + 1
-    ctypes.memmove(LOW + start, value + b"\0", len(value) + 1)
-    return LOW + start
-
+ACTOR = (
+    CALLS
+    + r"""
 HERE = -100
 FULL = os.fsencode(sys.argv[1])
 NUMBERS = {
@@ -70,9 +45,10 @@ for abi, (call, nr) in NUMBERS.items():
         call(nr["truncate"], here, 1 << 20, 0), call(nr["ftruncate"], fd, 77, 0),
         call(nr["chmod"], text(b"not there"), 0o777),
     ]
-    assert done == [0] * 17 + [-1 if abi == "64" else -2], (abi, done)
+    assert done == [0] * 17 + [-errno.ENOENT], (abi, done)
     os.close(fd)
 """
+)
 
 
 class Story:
@@ -80,9 +56,7 @@ class Story:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        command = [sys.executable, "-c", ACTOR, str(folder)]
-        with own_cgroup() as cgroup:
-            self.seen: Seen = capture(lambda s: run(s, *joining(cgroup, *command)), CaptureConfig(cgroup=cgroup))
+        self.seen, _ = record_actor(folder, ACTOR)
 
     def acts(self, abi: str, action: str) -> list[Event]:
         """Return the events of an action in one folder, in order."""

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from kestrel_lab.capture import CaptureConfig
-
-from .support import Event, Seen, capture, joining, own_cgroup, run
+from .actors import record_actor
+from .support import Event
 
 ACTOR = r"""
 import json, os, pty, socket, subprocess, sys, time
 
+os.setsid()  # whoever runs the tests may stand in a session of another pid namespace, whose number nobody here knows
 told = {"actor": os.getpid(), "own session": os.getsid(0), "own group": os.getpgid(0)}
 
 def child(name, before=lambda: None, command=None, wait=True, **fds):
@@ -99,10 +97,7 @@ class Story:
     """What the actor did, and what was seen of it."""
 
     def __init__(self, folder: Path) -> None:
-        command = [sys.executable, "-c", ACTOR, str(folder)]
-        with own_cgroup() as cgroup:
-            self.seen: Seen = capture(lambda s: run(s, *joining(cgroup, *command)), CaptureConfig(cgroup=cgroup))
-        self.told: dict[str, int] = json.loads((folder / "told").read_text())
+        self.seen, self.told = record_actor(folder, ACTOR)
 
     def exec(self, name: str) -> Event:
         """Return the exec of `true` with a name."""
