@@ -40,9 +40,17 @@ _PROTECTION = {1: b"read", 2: b"write", 4: b"execute"}
 _FLAGS_AT = {"unshare": 0, "setns": 1, "memfd_create": 1}
 
 
-def act_columns(segment: GrowingSegment, rec: Records) -> tuple[dict[str, Array], dict[str, npt.NDArray[np.bool_]]]:
+#: whom each act is about: rows of the entity table and pids, 0 where nobody is known
+Targets = tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32]]
+
+
+def act_columns(
+    segment: GrowingSegment, rec: Records, targets: Targets
+) -> tuple[dict[str, Array], dict[str, npt.NDArray[np.bool_]]]:
     """Return the columns that only acts have, and which rows have a value, for records of the ring."""
     made = _Columns(segment, rec)
+    made.columns["target"], pids = targets
+    made.numbers("Target.process.pid", pids, pids != 0)
     made.numbers("kestrel.ret", np.clip(rec["ret"], -(2**31), 2**31 - 1), made.action != _CODES["kill"])
     made.numbers("kestrel.signal", rec["args"][:, 0], made.action == _CODES["kill"])
     memory = made.action == _CODES["memory_executable"]
@@ -115,10 +123,8 @@ def _names(of: Mapping[int, bytes], bits: int) -> bytes | None:
     return array_text([*names, *([b"0x%x" % rest] if rest else [])]) if bits else None
 
 
-def target_columns(
-    images: Images, rec: Records, event_id: int
-) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32]]:  # fmt: skip
-    """Return whom each act is about: rows of the entity table and pids, 0 where nobody is known.
+def target_columns(images: Images, rec: Records, event_id: int) -> Targets:
+    """Return whom each act is about.
 
     A target that is known by its pid alone is the process that runs under it, if its pid is one of the initial
     namespace. `event_id` is of the first act: an image that nothing is known of begins there.

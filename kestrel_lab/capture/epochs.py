@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from kestrel_lab.capture.acts import target_columns
+from kestrel_lab.capture.acts import Targets, target_columns
 from kestrel_lab.capture.config import CaptureConfig
 from kestrel_lab.capture.credentials import Credentials
 from kestrel_lab.capture.entities import Images, file_name
@@ -59,7 +59,6 @@ class EpochBuilder:
         self.number = 0
         self._segment_rows = 0
         self._event_time = 0
-        self._targets: tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32]]
 
     def build(self, pieces: Sequence[Piece], gaps: Callable[[int], tuple[Gap, ...]]) -> Epoch:
         """Return the next epoch. `gaps` is asked for the gap rows, given the epoch's first event_id."""
@@ -67,11 +66,13 @@ class EpochBuilder:
         raw = _Raw(pieces)
         first = self.next_event_id
         entity = self._entities(raw, first)
+        targets = self._targets(raw, first)
+        self.images.flush()
         tables, late = {}, False
         for index, name in enumerate(_TABLES):
             rows = np.flatnonzero(_RING_TABLE[raw.ring] == index)
             if len(rows):
-                tables[name], was_late = self._table(name, raw, rows, first, entity)
+                tables[name], was_late = self._table(name, raw, rows, first, entity, targets)
                 late |= was_late
         boot = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
         epoch = Epoch(
@@ -119,10 +120,13 @@ class EpochBuilder:
             refs[i] = (
                 self.images.unseen(key, first + at, _text(one["comm"]), int(raw.ts[at])).ref if ref is None else ref
             )
-        if _ACTS in raw.records:
-            self._targets = target_columns(self.images, raw.records[_ACTS], first + int(raw.positions[_ACTS][0]))
-        self.images.flush()
         return refs[inverse]
+
+    def _targets(self, raw: _Raw, first: int) -> Targets | None:
+        """Return whom the epoch's acts are about, if it has any; may make images that nothing was known of."""
+        if _ACTS not in raw.records:
+            return None
+        return target_columns(self.images, raw.records[_ACTS], first + int(raw.positions[_ACTS][0]))
 
     def _process_event(self, one: Any, event_id: int) -> None:
         head = one["head"]
@@ -140,7 +144,7 @@ class EpochBuilder:
             self.images.end(key, ts)
 
     def _table(
-        self, name: str, raw: _Raw, rows: npt.NDArray[np.intp], first: int, entity: npt.NDArray[np.uint32]
+        self, name: str, raw: _Raw, rows: Index, first: int, entity: npt.NDArray[np.uint32], targets: Targets | None
     ) -> tuple[ArrayRows, bool]:
         flags = raw.flags[rows]
         who = raw.who if len(rows) == len(raw.ts) else raw.who[rows]
@@ -149,15 +153,7 @@ class EpochBuilder:
         valid: Valid
         parts = raw.parts(name, rows)
         if name == "process":
-            columns, valid = process_columns(self.segment, parts, action)
-            if _ACTS in raw.records:
-                at = np.searchsorted(rows, raw.positions[_ACTS])
-                refs, pids = self._targets
-                columns["target"], columns["Target.process.pid"] = (
-                    _spread(len(rows), at, refs),
-                    _spread(len(rows), at, pids),
-                )
-                valid["Target.process.pid"] = columns["Target.process.pid"] != 0
+            columns, valid = process_columns(self.segment, parts, action, targets)
         elif name == "file":
             columns, valid = file_columns(self.segment, parts, flags)
         else:
@@ -233,12 +229,6 @@ def _gather(pieces: Sequence[Piece], ring: int, count: int) -> Words:
                 own = np.flatnonzero(block == i)
                 out[at + own, : words.shape[1]] = np.take(words, row[own], axis=0)
         at += len(row)
-    return out
-
-
-def _spread(rows: int, at: Index, values: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint32]:
-    out = np.zeros(rows, np.uint32)
-    out[at] = values
     return out
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from kestrel_lab.capture.acts import act_columns
+from kestrel_lab.capture.acts import Targets, act_columns
 from kestrel_lab.capture.coded import coded
 from kestrel_lab.capture.ring import Records
 from kestrel_lab.capture.standing import stdio_kind
@@ -33,8 +33,10 @@ _UNKNOWN_RET = 1
 _STDIO = {f"process.Ext.{name}.type": fd for fd, name in enumerate(("stdin", "stdout", "stderr"))}
 
 
-def process_columns(segment: GrowingSegment, parts: Sequence[Part], action: Array) -> tuple[Columns, Valid]:
-    """Return the columns of the process table."""
+def process_columns(
+    segment: GrowingSegment, parts: Sequence[Part], action: Array, targets: Targets | None
+) -> tuple[Columns, Valid]:
+    """Return the columns of the process table; `targets` are of the acts among its events, in their order."""
     rows = len(action)
     status, filename = np.zeros(rows, np.uint32), np.zeros(rows, np.int32)
     stdio = {column: np.zeros(rows, np.int32) for column in _STDIO}
@@ -46,8 +48,8 @@ def process_columns(segment: GrowingSegment, parts: Sequence[Part], action: Arra
         if "status" in (rec.dtype.names or ()):
             status[at] = rec["status"]
             continue
-        if "target_pid" in (rec.dtype.names or ()):
-            _scatter(rows, at, act_columns(segment, rec), more, valid)
+        if targets is not None and "target_pid" in (rec.dtype.names or ()):
+            _scatter(rows, at, act_columns(segment, rec, targets), more, valid)
             continue
         for column, codes in stdio.items():
             codes[at] = _stdio(segment, column, rec["standing"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+from kestrel_lab.schema.relatives import of_arguments
 from kestrel_lab.schema.types import Derived, EqlType, Field, Row, Target, Trust
 
 _S, _I, _U = EqlType.STRING, EqlType.INT, EqlType.UINT
@@ -18,14 +19,12 @@ def fields_of_acts() -> tuple[Field, ...]:
             for name, kind, trust, read, doc, many in _ROWS]  # fmt: skip
     of_target = [_field(f"Target.process.{name}", kind, _TABLES, Target(column), trust, "at the act", doc, many)
                  for name, kind, column, trust, doc, many in _OF_TARGET]  # fmt: skip
-    args = "Target.process.args"
     return (
         *rows,
         *of_target,
         _field("kestrel.target.entity_id", _S, _TABLES, Target("entity_id"), _D, "-", "The target's, 128 bits."),
         _field("Target.process.entity_id", _S, _TABLES, Derived("hex", "kestrel.target.entity_id"), _D, "-", "As hex."),
-        _field("Target.process.args_count", _I, _TABLES, Derived("count", args), _D, "-", "Their number."),
-        _field("Target.process.command_line", _S, _TABLES, Derived("join", args), _D, "-", "Joined by a space."),
+        *of_arguments("Target.process", _TABLES),
     )
 
 

@@ -6,7 +6,7 @@ from functools import partial
 
 from kestrel_lab.schema.acts import fields_of_acts
 from kestrel_lab.schema.columns import TABLE_COLUMNS
-from kestrel_lab.schema.relatives import fields_of_relatives
+from kestrel_lab.schema.relatives import fields_of_relatives, of_arguments
 from kestrel_lab.schema.types import (
     ByAction,
     Constant,
@@ -81,8 +81,7 @@ FIELDS: tuple[Field, ...] = (
     _f("process.parent.name", _S, _ALL, Parent("name"), _K, "at fork or exec", "The creator's name."),
     _f("process.parent.executable", _S, _ALL, Parent("executable"), _K, "at fork or exec", "The creator's executable."),
     _f("process.parent.args", _S, _ALL, Parent("args"), _UM, "at fork or exec", "The creator's argv.", many=True),
-    _f("process.parent.args_count", _I, _ALL, Derived("count", "process.parent.args"), _D, "-", "Their number."),
-    _f("process.parent.command_line", _S, _ALL, Derived("join", "process.parent.args"), _D, "-", "Joined by a space."),
+    *of_arguments("process.parent", _ALL, since=1),
     _f("process.parent.working_directory", _S, _ALL, Parent("working_directory"), _K, "at fork or exec",
        "The creator's working directory."),
     _new("process.parent.interactive", EqlType.BOOL, _ALL, Parent("interactive"), _D, "at fork or exec",

@@ -17,13 +17,7 @@ def fields_of_relatives(tables: tuple[str, ...]) -> tuple[Field, ...]:
             for name, kind, column, trust, doc, many in _OF_OTHERS
             if link != "previous" or name != "pid"
         ]
-        arguments = f"{place}.args"
-        out += [
-            Field(f"{place}.args_count", _I, tables, Derived("count", arguments), _D, "-", "Their number.", since=2),
-            Field(
-                f"{place}.command_line", _S, tables, Derived("join", arguments), _D, "-", "Joined by a space.", since=2
-            ),
-        ]
+        out += of_arguments(place, tables)
         if link != "previous":
             raw = f"kestrel.{link}.entity_id"
             doc = f"{whose} entity_id, 128 bits."
@@ -32,6 +26,16 @@ def fields_of_relatives(tables: tuple[str, ...]) -> tuple[Field, ...]:
                 Field(f"{place}.entity_id", _S, tables, Derived("hex", raw), _D, "-", "As hex.", since=2),
             ]
     return tuple(out)
+
+
+def of_arguments(place: str, tables: tuple[str, ...], since: int = 2) -> tuple[Field, ...]:
+    """Return the fields that are made of a process's `args`."""
+    return (
+        Field(f"{place}.args_count", _I, tables, Derived("count", f"{place}.args"), _D, "-", "Their number.",
+              since=since),
+        Field(f"{place}.command_line", _S, tables, Derived("join", f"{place}.args"), _D, "-", "Joined by a space.",
+              since=since),
+    )  # fmt: skip
 
 
 _WHEN = "at fork or exec"
