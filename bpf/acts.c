@@ -113,6 +113,17 @@ static __always_inline u32 action_of(u32 op, u64 a[4], long ret) {
     case OP_PIDFD_GETFD: return ACT_PIDFD_GETFD;
     case OP_UNSHARE: return ACT_UNSHARE;
     case OP_SETNS: return ACT_SETNS;
+    case OP_EXEC:
+    case OP_EXECAT: return ret < 0 ? ACT_EXEC_FAILED : 0;
+    case OP_BPF: return request == 5 ? ACT_BPF_LOAD : 0;     /* BPF_PROG_LOAD */
+    case OP_CLOCK:
+    case OP_CLOCK32:
+    case OP_CLOCK_ADJUST: return a[1] ? ACT_CLOCK : 0;
+    case OP_TIMEOFDAY:
+    case OP_TIMEOFDAY32:
+    case OP_STIME32:
+    case OP_ADJUST: return a[0] ? ACT_CLOCK : 0;
+    case OP_IO_URING: return ACT_IO_URING;
     }
     return 0;
 }
@@ -121,6 +132,53 @@ static __always_inline void read_text(struct act_rec *r, u64 user, u32 most) {
     long len = most == 16 ? bpf_probe_read_user_str(r->text, 16, (void *)user)
                           : bpf_probe_read_user_str(r->text, ACT_TEXT, (void *)user);
     r->text_len = len > 0 ? len - 1 : 0;
+    if (len == ACT_TEXT)
+        r->head.flags |= FLAG_TRUNCATED_PATH;
+}
+
+/* A BPF program's type and name: union bpf_attr of BPF_PROG_LOAD. */
+static __always_inline void read_bpf(struct act_rec *r, u64 attr) {
+    u32 type = 0;
+    bpf_probe_read_user(&type, sizeof(type), (void *)attr);
+    r->args[0] = type;
+    read_text(r, attr + 48, 16);
+}
+
+/* Whether a call that adjusts a clock sets it: struct timex begins with its modes, 0x100 is ADJ_SETOFFSET. */
+static __always_inline int adjusts_only(u32 op, u64 a[4]) {
+    u32 modes = 0;
+    u64 user = a[1];
+    if (op == OP_ADJUST)
+        user = a[0];
+    else if (op != OP_CLOCK_ADJUST)
+        return 0;
+    bpf_probe_read_user(&modes, sizeof(modes), (void *)user);
+    return !(modes & 0x100);
+}
+
+/* What a clock is set to: args are its number (0, the time of day), seconds, ns; `ACT_HAS_TIME` if all that is known. */
+static __always_inline void read_clock(struct act_rec *r, u32 op, u64 a[4]) {
+    u64 wide[2] = {}, first = a[0], second = a[1];
+    u32 has_clock = op == OP_CLOCK || op == OP_CLOCK32 || op == OP_CLOCK_ADJUST;
+    u64 user = has_clock ? second : first;
+    s32 narrow[2] = {};
+    long failed = 1;
+    r->args[0] = has_clock ? first : 0;
+    if (op == OP_CLOCK || op == OP_TIMEOFDAY) {
+        failed = bpf_probe_read_user(wide, sizeof(wide), (void *)user);
+    } else if (op == OP_CLOCK32 || op == OP_TIMEOFDAY32) {
+        failed = bpf_probe_read_user(narrow, sizeof(narrow), (void *)user);
+    } else if (op == OP_STIME32) {
+        failed = bpf_probe_read_user(narrow, 4, (void *)user);
+    }
+    if (op != OP_CLOCK && op != OP_TIMEOFDAY) {
+        wide[0] = (s64)narrow[0];
+        wide[1] = (s64)narrow[1];
+    }
+    r->args[1] = wide[0];
+    r->args[2] = op == OP_TIMEOFDAY || op == OP_TIMEOFDAY32 ? wide[1] * 1000 : wide[1];
+    if (!failed)
+        r->present |= ACT_HAS_TIME;
 }
 
 /* At the exit of a call. */
@@ -132,7 +190,7 @@ static __always_inline int acted(struct settings *set, u64 task, u32 op, u64 reg
     struct act_rec *r;
     read_args(regs, compat, a);
     action = action_of(op, a, ret);
-    if (!action || !in_scope(set) || filtered_out(set, action, SRC_ACT))
+    if (!action || adjusts_only(op, a) || !in_scope(set) || filtered_out(set, action, SRC_ACT))
         return 0;
     if (op == OP_UID || op == OP_GID) {
         slot = slots.lookup(&at);
@@ -170,7 +228,12 @@ static __always_inline int acted(struct settings *set, u64 task, u32 op, u64 reg
     else if (op == OP_PIDFD_GETFD) {
         r->target_pid = pid_of_pidfd(task, a[0]);
         r->present |= ACT_PID_IS_GLOBAL;
-    }
+    } else if (op == OP_EXEC || op == OP_EXECAT)
+        read_text(r, op == OP_EXEC ? a[0] : a[1], ACT_TEXT);
+    else if (op == OP_BPF)
+        read_bpf(r, a[1]);
+    else if (action == ACT_CLOCK)
+        read_clock(r, op, a);
     ring_act.ringbuf_submit(r, BPF_RB_NO_WAKEUP);
     return 0;
 }

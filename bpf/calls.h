@@ -1,13 +1,14 @@
 /* System calls: what their numbers mean, their arguments, and what was read at their entry. */
 
 /* What a system call number means: low half for 64-bit calls, high half for 32-bit ones. 0: not ours. */
-enum op { OP_OPEN = 1, OP_ACCEPT, OP_SOCKETCALL,
+enum op { OP_OPEN = 1, OP_CREAT, OP_OPENAT, OP_OPENAT2, OP_ACCEPT, OP_SOCKETCALL,
           OP_UID = 8, OP_GID, OP_SETSID, OP_PTRACE, OP_MEMFD, OP_PRCTL, OP_MPROTECT, OP_MMAP, OP_VM_WRITE,
-          OP_PIDFD_GETFD, OP_UNSHARE, OP_SETNS,
-          OP_NAMED = 32, OPS = 64 };     /* from OP_NAMED on: calls that name files, each with a line in `named_calls` */
+          OP_PIDFD_GETFD, OP_UNSHARE, OP_SETNS, OP_EXEC, OP_EXECAT, OP_BPF, OP_CLOCK, OP_CLOCK32, OP_TIMEOFDAY,
+          OP_TIMEOFDAY32, OP_STIME32, OP_CLOCK_ADJUST, OP_ADJUST, OP_IO_URING,
+          OP_NAMED = 48, OPS = 96 };     /* from OP_NAMED on: calls that name files */
 BPF_ARRAY(dispatch, u32, 512);
 
-/* Which argument of a call is what. */
+/* Which argument of a call is what; of calls that open files and of those that name some. */
 #define NO_ARGUMENT 255
 struct named_call {
     u8 action, text_at;  /* text_at: whether the text stands before the name (0) or behind it (1) */
@@ -15,7 +16,10 @@ struct named_call {
     u8 fd;               /* the file itself, where there is no name, or a null one; dirfd[0] is the same */
     u8 text;             /* a string that names no file here */
     u8 number[2];
-    u8 unused[6];
+    u8 type;             /* a second text, of a file system's type; follows the text, after a 0 byte */
+    u8 failed;           /* whether failed calls are told of */
+    u8 detached;         /* dirfd[0] may be a mount that has no place yet: its device and type are the text */
+    u8 unused[3];
 };
 BPF_ARRAY(named_calls, struct named_call, OPS);
 

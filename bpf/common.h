@@ -142,11 +142,21 @@ static __always_inline void read_identity(u64 task, u64 *start, u32 *tgid, u32 *
     READ(*exec_seq, task + OFF_EXEC_ID);
 }
 
+/* What a record about a file says, besides its text. */
+struct file_parts {
+    u64 task, ts, seq, text_len, inode, numbers[2];
+    u32 action, flags, dev, open_flags, present;
+    s32 ret;
+    u16 lens[4];
+};
+
 /* Paths: built backwards into `path`, then packed one after the other into `pack`. One scratch per program. */
 #define PATH_END 4095
 struct scratch {
     u64 pos;
     u32 truncated, unused;
+    u64 mnt, dentry, name, inode;    /* of an open: where to walk from, the name that led nowhere, what was emptied */
+    struct file_parts parts;
     char path[4352];     /* a component may end past PATH_END */
     char pack[20480];    /* four strings, with room for the verifier */
 };

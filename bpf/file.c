@@ -1,6 +1,6 @@
-/* Open for write, creation, rename, deletion. */
+/* What is done to files by name and by descriptor. */
 
-struct call_args { u64 path[2], text, numbers[2]; s32 dirfd[2], fd; u32 present; };
+struct call_args { u64 path[2], text, type, numbers[2]; s32 dirfd[2], fd; u32 present; };
 
 #define AT_FDCWD -100
 
@@ -17,6 +17,7 @@ static __always_inline void call_args(struct call_args *c, struct named_call *n,
     c->path[1] = argument(a, n->path[1]);
     c->fd = n->fd == NO_ARGUMENT ? -1 : argument(a, n->fd);
     c->text = argument(a, n->text);
+    c->type = argument(a, n->type);
     c->numbers[0] = argument(a, n->number[0]);
     c->numbers[1] = argument(a, n->number[1]);
     c->present = (n->number[0] == NO_ARGUMENT ? 0 : FILE_HAS_FIRST) | (n->number[1] == NO_ARGUMENT ? 0 : FILE_HAS_SECOND);
@@ -104,12 +105,6 @@ static __always_inline u64 pack_bytes(struct scratch *s, u64 at, u32 len, char *
     return at + n;
 }
 
-struct file_parts {
-    u64 task, ts, seq, text_len, inode, numbers[2];
-    u32 action, flags, dev, open_flags, present;
-    u16 lens[4];
-};
-
 static __always_inline void fill_file(struct file_head *f, int source, struct file_parts *p) {
     fill_place(&f->head, source, p->action, p->ts, p->seq);
     fill_who(&f->head.who, p->task);
@@ -118,7 +113,7 @@ static __always_inline void fill_file(struct file_head *f, int source, struct fi
     f->dev = p->dev;
     f->open_flags = p->open_flags;
     f->present = p->present;
-    f->unused = 0;
+    f->ret = p->ret;
     f->numbers[0] = p->numbers[0];
     f->numbers[1] = p->numbers[1];
     f->lens[0] = p->lens[0];
@@ -127,9 +122,10 @@ static __always_inline void fill_file(struct file_head *f, int source, struct fi
     f->lens[3] = p->lens[3];
 }
 
-/* `from` is map memory with at least FILE_TEXT1 bytes after it. */
-static __always_inline int send_file(struct file_parts *p, char *from) {
-    int source = p->text_len <= FILE_TEXT0 ? SRC_FILE0 : SRC_FILE1;
+/* `from` is map memory with at least FILE_TEXT1 bytes after it; `small` the program's source of short texts, after
+ * which that of long ones comes. */
+static __always_inline int send_file(struct file_parts *p, char *from, int small) {
+    int source = p->text_len <= FILE_TEXT0 ? small : small + 1;
     struct counts *c = counts_of(source);
     u64 n = p->text_len;
     if (!c)
@@ -137,7 +133,7 @@ static __always_inline int send_file(struct file_parts *p, char *from) {
     p->seq = next_seq(c);
     p->ts = bpf_ktime_get_boot_ns();
     asm volatile("%0 &= 16383" : "+r"(n));
-    if (source == SRC_FILE0) {
+    if (source == small) {
         struct file0_rec *r = ring_file0.ringbuf_reserve(sizeof(*r));
         if (!r) {
             c->lost++;
@@ -161,13 +157,13 @@ static __always_inline int send_file(struct file_parts *p, char *from) {
 }
 
 /* The recorder's own file acts are filtered: they would feed on themselves. */
-static __always_inline int unwanted(struct settings *set, u32 action) {
+static __always_inline int unwanted(struct settings *set, u32 action, int source) {
     struct counts *c;
-    if (filtered_out(set, action, SRC_FILE0))
+    if (filtered_out(set, action, source))
         return 1;
     if (bpf_get_current_pid_tgid() >> 32 != set->own_tgid)
         return 0;
-    c = counts_of(SRC_FILE0);
+    c = counts_of(source);
     if (c) {
         c->seen++;
         c->filtered++;
@@ -204,29 +200,141 @@ static __always_inline void read_inode(struct file_parts *p, u64 inode) {
     p->present |= FILE_HAS_INODE;
 }
 
-static __always_inline int opened(struct settings *set, struct scratch *s, u64 task, u32 fd) {
-    u64 file = file_of(task, fd), pos;
+struct dirtied_key { u64 start, inode; u32 tgid, exec_seq, device, generation; };
+BPF_TABLE("lru_hash", struct dirtied_key, u8, dirtied, 65536);
+
+/* Whether this is the first change by this image; what is told to a map that forgets the oldest. */
+static __always_inline int first_change(u64 task, u64 inode, struct file_parts *p) {
+    struct dirtied_key key = {};
+    u8 one = 1;
+    read_identity(task, &key.start, &key.tgid, &key.exec_seq);
+    key.inode = p->inode;
+    key.device = p->dev;
+    READ(key.generation, inode + OFF_I_GENERATION);
+    if (dirtied.lookup(&key))
+        return 0;
+    dirtied.update(&key, &one);
+    return 1;
+}
+
+#define FMODE_WRITE 2
+#define FMODE_CREATED 0x100000
+
+#define O_WRONLY 1
+#define O_CREAT 0100
+#define O_EXCL 0200
+#define O_TRUNC 01000
+
+/* The flags that a call to open asked with; of openat2 they lie in its struct open_how. */
+static __always_inline u32 asked_flags(struct call_args *a, u32 op) {
+    u64 flags = a->numbers[0];
+    if (op == OP_CREAT)
+        return O_WRONLY | O_CREAT | O_TRUNC;
+    if (op == OP_OPENAT2)
+        bpf_probe_read_user(&flags, sizeof(flags), (void *)a->numbers[0]);
+    return flags;
+}
+
+/* What a call to open reached, or else the name that led nowhere. It all goes through the map, where the verifier
+ * follows no values: the walk after it is verified once, not once for every way here. Returns whether to go on. */
+static __always_inline int opening(struct settings *set, struct scratch *s, u64 task, u32 op, u64 regs, u32 compat,
+                                   long ret) {
+    volatile struct file_parts *p = &s->parts;
     struct opened_file f = {};
+    struct file_parts found = {};
+    struct call_args args = {};
+    struct named_call *call;
+    u64 ends[2] = {}, base, file;
+    u32 action = ACT_OPEN, asked;
+    char first = 0;
+    if (ret >= 0) {
+        file = file_of(task, ret);
+        if (!file)
+            return 0;
+        read_file(&f, file);
+        action = f.mode & FMODE_CREATED ? ACT_CREATION : f.mode & FMODE_WRITE ? ACT_OPEN : ACT_OPEN_READ;
+        if (action == ACT_OPEN_READ && !(set->actions >> ACT_OPEN_READ & 1))
+            return 0;                /* most of all calls: left out on purpose, not filtered */
+    }
+    call = named_calls.lookup(&op);
+    if (!call)
+        return 0;
+    call_args(&args, call, regs, compat);
+    asked = asked_flags(&args, op);
+    if (ret < 0) {
+        f.flags = asked;
+        action = asked & 3 ? ACT_OPEN : ACT_OPEN_READ;
+    }
+    f.flags |= asked & (O_CREAT | O_EXCL | O_TRUNC);     /* which the file does not keep */
+    if (action == ACT_OPEN_READ && !(set->actions >> ACT_OPEN_READ & 1))
+        return 0;
+    if (!in_scope(set) || unwanted(set, action, SRC_FILE0))
+        return 0;
+    if (ret >= 0) {
+        read_inode(&found, f.inode);
+        s->mnt = f.mnt;
+        s->dentry = f.dentry;
+        s->name = 0;
+    } else {
+        bpf_probe_read_user(&first, 1, (void *)args.path[0]);
+        base = first == '/' ? 0 : base_path(task, args.dirfd[0]);
+        if (base)
+            READ(ends, base);
+        s->mnt = ends[0];
+        s->dentry = ends[1];
+        s->name = args.path[0];
+    }
+    p->action = action;
+    p->ret = ret < 0 ? ret : 0;
+    p->inode = found.inode;
+    p->dev = found.dev;
+    p->open_flags = f.flags;
+    s->inode = action == ACT_OPEN && f.flags & O_TRUNC ? f.inode : 0;
+    p->present = found.present | FILE_HAS_FLAGS;
+    return 1;
+}
+
+/* What was there is gone, in a file system that did not say so: one in memory. */
+static __always_inline int truncated(struct settings *set, struct file_parts *p, u64 inode, char *path) {
+    if (!first_change(p->task, inode, p))
+        return 0;
+    p->action = ACT_MODIFICATION;
+    return unwanted(set, p->action, SRC_FILE0) ? 0 : send_file(p, path, SRC_FILE0);
+}
+
+/* At the exit of a call to open. */
+static __always_inline int opened(struct settings *set, struct scratch *s, u64 task, u32 op, u64 regs, u32 compat,
+                                  long ret) {
+    volatile struct file_parts *given = &s->parts;
     struct file_parts p = {};
-    if (!file)
+    volatile u64 *name = &s->name, *emptied = &s->inode;
+    u64 pos, at;
+    long len;
+    if (!opening(set, s, task, op, regs, compat, ret))
         return 0;
-    read_file(&f, file);
-    if (!(f.mode & 0x100002) || !in_scope(set))      /* FMODE_CREATED, FMODE_WRITE */
-        return 0;
-    p.action = f.mode & 0x100000 ? ACT_CREATION : ACT_OPEN;
-    if (unwanted(set, p.action))
-        return 0;
+    at = walk_from(s, s->mnt, s->dentry);
     p.task = task;
-    p.open_flags = f.flags;
-    p.present = FILE_HAS_FLAGS;
-    read_inode(&p, f.inode);
-    p.text_len = walk_from(s, f.mnt, f.dentry);
-    p.lens[0] = p.text_len;
-    if (s->truncated)
-        p.flags = FLAG_TRUNCATED_PATH;
-    pos = PATH_END - p.text_len;
-    asm volatile("%0 &= 4095" : "+r"(pos));
-    return send_file(&p, &s->path[pos]);
+    p.action = given->action;
+    p.ret = given->ret;
+    p.inode = given->inode;
+    p.dev = given->dev;
+    p.open_flags = given->open_flags;
+    p.present = given->present;
+    p.flags = s->truncated ? FLAG_TRUNCATED_PATH : 0;
+    p.lens[0] = at;
+    p.text_len = at;
+    if (!*name) {
+        pos = PATH_END - at;
+        asm volatile("%0 &= 4095" : "+r"(pos));
+        send_file(&p, &s->path[pos], SRC_FILE0);
+        return *emptied ? truncated(set, &p, *emptied, &s->path[pos]) : 0;
+    }
+    pack_walk(s, 0, at);
+    asm volatile("%0 &= 4095" : "+r"(at));
+    len = bpf_probe_read_user_str(&s->pack[at], 4096, (void *)*name);
+    p.lens[1] = len > 0 ? len - 1 : 0;
+    p.text_len += p.lens[1];
+    return send_file(&p, s->pack, SRC_FILE0);
 }
 
 /* Which file a descriptor is; its path was read at entry, as that of a directory is. */
@@ -244,8 +352,48 @@ static __always_inline void read_string(struct name_slot *slot, u64 user, int wh
     slot->dir_len[which] = 0;
 }
 
+/* Of a mount: the text of its source ends here at the latest, that of its type follows. */
+#define SOURCE_MOST 2047
+#define TYPE_MOST 256
+
+static __always_inline u64 end_of_source(struct name_slot *slot) {
+    u64 at = slot->name_len[0];
+    if (at > SOURCE_MOST) {
+        at = SOURCE_MOST;
+        slot->flags |= FLAG_TRUNCATED_PATH;
+    }
+    asm volatile("%0 &= 2047" : "+r"(at));
+    slot->name[0][at] = 0;
+    return at + 1;
+}
+
+static __always_inline void append_type(struct name_slot *slot, u64 user) {
+    u64 at = end_of_source(slot);
+    long len = bpf_probe_read_user_str(&slot->name[0][at], TYPE_MOST, (void *)user);
+    slot->name_len[0] = at + (len > 0 ? len - 1 : 0);
+}
+
+/* Of a mount that has no place yet: its device and its file system's type. */
+static __always_inline void read_detached(struct name_slot *slot, u64 task, s32 fd) {
+    u64 file = file_of(task, fd), mnt = 0, name = 0, at;
+    long len;
+    if (!file)
+        return;
+    READ(mnt, file + OFF_F_PATH);
+    READ(name, mnt - OFF_MNT + OFF_MNT_DEVNAME);
+    len = bpf_probe_read_kernel_str(slot->name[0], SOURCE_MOST, (void *)name);
+    slot->name_len[0] = len > 0 ? len - 1 : 0;
+    slot->dir_len[0] = 0;
+    READ(name, mnt + OFF_MNT_SB);
+    READ(name, name + OFF_S_TYPE);
+    READ(name, name + OFF_FS_NAME);
+    at = end_of_source(slot);
+    len = bpf_probe_read_kernel_str(&slot->name[0][at], TYPE_MOST, (void *)name);
+    slot->name_len[0] = at + (len > 0 ? len - 1 : 0);
+}
+
 static __always_inline int named(struct settings *set, struct scratch *s, u64 task, struct named_call *call, u64 regs,
-                                 u32 compat) {
+                                 u32 compat, long ret) {
     u64 id = bpf_get_current_pid_tgid(), n = 0;
     int at = id & (SLOTS - 1);
     struct name_slot *slot = slots.lookup(&at);
@@ -254,7 +402,7 @@ static __always_inline int named(struct settings *set, struct scratch *s, u64 ta
     if (!slot || !in_scope(set))
         return 0;
     p.action = call->action;
-    if (unwanted(set, p.action))
+    if (unwanted(set, p.action, SRC_FILE0))
         return 0;
     call_args(&args, call, regs, compat);
     p.present = args.present;
@@ -273,7 +421,12 @@ static __always_inline int named(struct settings *set, struct scratch *s, u64 ta
         read_string(slot, args.text, 1);
     else if (args.text)
         read_string(slot, args.text, 0);
+    if (call->detached && !slot->name_len[0])
+        read_detached(slot, task, args.dirfd[0]);
+    if (call->type != NO_ARGUMENT)
+        append_type(slot, args.type);
     p.task = task;
+    p.ret = ret;
     p.flags = slot->flags;
     p.numbers[0] = args.numbers[0];
     p.numbers[1] = args.numbers[1];
@@ -289,5 +442,5 @@ static __always_inline int named(struct settings *set, struct scratch *s, u64 ta
     }
     p.text_len = n;
     slot->owner = 0;
-    return send_file(&p, s->pack);
+    return send_file(&p, s->pack, SRC_FILE0);
 }

@@ -5,7 +5,7 @@
  */
 
 enum source { SRC_FORK, SRC_EXIT, SRC_EXEC0, SRC_EXEC1, SRC_EXEC2, SRC_FILE0, SRC_FILE1, SRC_NET, SRC_ACCEPT, SRC_ACT,
-              SRC_SIGNAL, SOURCES };
+              SRC_SIGNAL, SRC_DIRTY0, SRC_DIRTY1, SOURCES };
 
 /* Action codes of the field table. */
 enum action {
@@ -14,6 +14,7 @@ enum action {
     ACT_ATTEMPT = 20, ACT_RESULT = 21, ACT_ACCEPT = 22,
     ACT_UID = 30, ACT_GID = 31, ACT_SESSION = 32, ACT_PTRACE = 33, ACT_KILL = 34, ACT_MEMFD = 35, ACT_NAME = 36,
     ACT_MEMORY = 37, ACT_VM_WRITE = 38, ACT_PIDFD_GETFD = 39, ACT_UNSHARE = 40, ACT_SETNS = 41,
+    ACT_OPEN_READ = 43, ACT_EXEC_FAILED = 44, ACT_BPF_LOAD = 45, ACT_MODIFICATION = 46, ACT_CLOCK = 53, ACT_IO_URING = 54,
 };
 
 #define FLAG_TRUNCATED_PATH 2
@@ -86,8 +87,8 @@ struct file_head {
     u64 numbers[2];      /* arguments: mode, size, user and group */
     u32 dev, open_flags;
     u32 present;         /* what of these holds */
-    u32 unused;
-    u16 lens[4];         /* open: path; else directory and name, once or twice; a text has no directory */
+    s32 ret;             /* 0 or a negative errno */
+    u16 lens[4];         /* what was reached: path; else directory and name, once or twice; a text has no directory */
 };
 
 #define FILE_HAS_INODE 1         /* and device */
@@ -112,6 +113,7 @@ struct net_rec {
 #define ACT_TEXT 256
 #define ACT_HAS_IDS 1
 #define ACT_HAS_TARGET 2
+#define ACT_HAS_TIME 8           /* args: clock, seconds, ns */
 #define ACT_PID_IS_GLOBAL 4      /* target_pid is of the initial namespace, not of the caller's */
 
 struct act_rec {

@@ -43,41 +43,82 @@ int on_sys_enter(struct bpf_raw_tracepoint_args *ctx) {
     return 0;
 }
 
-/* sys_exit(regs, ret) */
-int on_sys_exit(struct bpf_raw_tracepoint_args *ctx) {
-    u64 regs = ctx->args[0], nr = 0, task, call = 0;
-    long ret = ctx->args[1];
-    u32 key, *entry, op, compat;
-    int zero = 0;
-    struct settings *set;
-    struct scratch *s;
-    struct named_call *names;
+/* What a call is, at its exit. */
+struct ended_call { u64 regs, task; u32 op, compat; };
+
+static __always_inline int ended_call(struct ended_call *c, u64 regs) {
+    u64 nr = 0;
+    u32 key, *entry;
+    c->regs = regs;
     READ(nr, regs + OFF_R_ORIG_AX);
     key = nr & 0xbfffffff;
     entry = dispatch.lookup(&key);
     if (!entry || !*entry)
         return 0;
-    task = bpf_get_current_task();
-    compat = is_compat(task);
-    op = OP_OF(*entry, compat);
+    c->task = bpf_get_current_task();
+    c->compat = is_compat(c->task);
+    c->op = OP_OF(*entry, c->compat);
+    return c->op;
+}
+
+/* Programs of their own, as the verifier has its limit for each: what most calls never come to. */
+BPF_PROG_ARRAY(exits, 2);
+#define EXIT_ACTED 0
+#define EXIT_NAMED 1
+
+int exit_acted(struct bpf_raw_tracepoint_args *ctx) {
+    struct ended_call c = {};
+    struct settings *set = settings();
+    if (!set || !ended_call(&c, ctx->args[0]))
+        return 0;
+    return acted(set, c.task, c.op, c.regs, c.compat, ctx->args[1]);
+}
+
+int exit_named(struct bpf_raw_tracepoint_args *ctx) {
+    long ret = ctx->args[1];
+    int zero = 0;
+    struct ended_call c = {};
+    struct settings *set = settings();
+    struct scratch *s = exit_scratch.lookup(&zero);
+    struct named_call *line;
+    if (!set || !s || !ended_call(&c, ctx->args[0]))
+        return 0;
+    line = named_calls.lookup(&c.op);
+    if (!line || (ret && !(line->failed && ret < 0)))
+        return 0;
+    return named(set, s, c.task, line, c.regs, c.compat, ret);
+}
+
+/* sys_exit(regs, ret) */
+int on_sys_exit(struct bpf_raw_tracepoint_args *ctx) {
+    long ret = ctx->args[1];
+    u64 number = 0;
+    int zero = 0;
+    struct ended_call c = {};
+    struct settings *set;
+    struct scratch *s;
+    if (!ended_call(&c, ctx->args[0]))
+        return 0;
+    if (c.op >= OP_NAMED) {
+        exits.call(ctx, EXIT_NAMED);
+        return 0;
+    }
+    if (c.op >= OP_UID) {
+        exits.call(ctx, EXIT_ACTED);
+        return 0;
+    }
     set = settings();
     s = exit_scratch.lookup(&zero);
-    if (!op || !set || !s)
+    if (!set || !s)
         return 0;
-    if (op >= OP_UID && op < OP_NAMED)
-        return acted(set, task, op, regs, compat, ret);
+    if (c.op <= OP_OPENAT2)
+        return opened(set, s, c.task, c.op, c.regs, c.compat, ret);
     if (ret < 0)
         return 0;
-    if (op == OP_OPEN)
-        return opened(set, s, task, ret);
-    if (op == OP_SOCKETCALL) {
-        READ(call, regs + OFF_R_BX);
-        if ((u32)call != 5 && (u32)call != 18)       /* SYS_ACCEPT, SYS_ACCEPT4 */
+    if (c.op == OP_SOCKETCALL) {
+        READ(number, c.regs + OFF_R_BX);
+        if ((u32)number != 5 && (u32)number != 18)       /* SYS_ACCEPT, SYS_ACCEPT4 */
             return 0;
-        op = OP_ACCEPT;
     }
-    if (op == OP_ACCEPT)
-        return accepted(set, task, ret);
-    names = named_calls.lookup(&op);
-    return names && ret == 0 ? named(set, s, task, names, regs, compat) : 0;
+    return accepted(set, c.task, ret);
 }

@@ -33,6 +33,8 @@ from kestrel_lab.session import replay_as_live
 
 ROOT = Path(__file__).resolve().parents[1]
 PYTHON = "/usr/bin/python3"
+#: of the intruder: a program that is looked for in vain is recorded by the names that were tried
+PATH = "/usr/bin:/usr/sbin"
 MOST_BYTES = 2 << 20
 #: Joins the cgroup whose folder is $0, then becomes the intruder, with nothing of this checkout in its arguments.
 INTRUDE = f'echo $$ > "$0/cgroup.procs"; cd /; exec {PYTHON} -m kestrel_lab.cli.demo.intrusion 0.4'
@@ -120,8 +122,15 @@ def record(out: Path) -> None:
     """Record the intrusion, and nothing else."""
     with cgroup() as scope:
         command = [sys.executable, "-m", "kestrel_lab.cli.main", "record", "-o", str(out), "--cgroup", str(scope)]
-        environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
-        subprocess.run([*command, "--", "sh", "-c", INTRUDE, str(scope)], check=True, env=environment)
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", "PATH": PATH}
+        # through a pipe: a file that the intruder's output goes to would be one that it modifies
+        with subprocess.Popen(
+            [*command, "--", "sh", "-c", INTRUDE, str(scope)], env=environment, stdout=subprocess.PIPE
+        ) as run:
+            assert run.stdout is not None
+            shutil.copyfileobj(run.stdout, sys.stdout.buffer)
+        if run.returncode:
+            raise SystemExit(run.returncode)
 
 
 def prune(source: Recording, out: Path) -> None:

@@ -10,35 +10,29 @@ import numpy.typing as npt
 
 from kestrel_lab.capture.coded import coded_numbers
 from kestrel_lab.capture.entities import Images
+from kestrel_lab.capture.flags import BPF_TYPES, CLOCKS, OF_ACTS, PROTECTION, REQUESTS, names_of
 from kestrel_lab.capture.intern import group
-from kestrel_lab.capture.records import ACT_HAS_IDS, ACT_HAS_TARGET, ACT_PID_IS_GLOBAL
+from kestrel_lab.capture.records import ACT_HAS_IDS, ACT_HAS_TARGET, ACT_HAS_TIME, ACT_PID_IS_GLOBAL
 from kestrel_lab.capture.ring import Records
 from kestrel_lab.schema.build import DTYPES, GrowingSegment
 from kestrel_lab.schema.epoch import Array
 from kestrel_lab.schema.schema import BUILTIN
-from kestrel_lab.schema.values import array_text
 
 _CODES = {action.name: action.code for action in BUILTIN.actions_of("process")}
 _COLUMNS = BUILTIN.columns_by_name("process")
 _BEFORE = ("real_user.id", "real_group.id", "saved_user.id", "saved_group.id", "user.id", "group.id")  # as in a record
 
-#: ptrace requests: include/uapi/linux/ptrace.h
-REQUESTS: Mapping[int, bytes] = {
-    0: b"traceme", 4: b"poketext", 5: b"pokedata", 13: b"setregs", 16: b"attach", 0x4205: b"setregset",
-    0x4206: b"seize",
-}  # fmt: skip
-_NAMESPACES = {0x0002_0000: b"mount", 0x0200_0000: b"cgroup", 0x0400_0000: b"uts", 0x0800_0000: b"ipc",
-               0x1000_0000: b"user", 0x2000_0000: b"pid", 0x4000_0000: b"net", 0x80: b"time"}  # fmt: skip
-#: flags of calls by bit: include/uapi/linux/{sched,memfd}.h
-FLAGS: Mapping[str, Mapping[int, bytes]] = {
-    "unshare": _NAMESPACES | {0x200: b"fs", 0x400: b"files", 0x4_0000: b"sysvsem"},
-    "setns": _NAMESPACES,
-    "memfd_create": {1: b"cloexec", 2: b"allow_sealing", 4: b"hugetlb", 8: b"noexec_seal", 16: b"exec"},
-}
-_PROTECTION = {1: b"read", 2: b"write", 4: b"execute"}
 #: which argument holds the flags
 _FLAGS_AT = {"unshare": 0, "setns": 1, "memfd_create": 1}
 
+
+#: what `kestrel.request` says of the first argument
+_REQUESTS: Mapping[str, Callable[[int], bytes | None]] = {
+    "ptrace": REQUESTS.get,
+    "bpf_load": lambda kind: BPF_TYPES[kind] if kind < len(BPF_TYPES) else b"%d" % kind,
+    "clock_change": lambda clock: CLOCKS.get(clock & 0xFFFF_FFFF, b"%d" % (clock & 0xFFFF_FFFF)),
+}
+_MOST_SECONDS = 2**63 // 1_000_000_000
 
 #: whom each act is about: rows of the entity table and pids, 0 where nobody is known
 Targets = tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32]]
@@ -56,9 +50,10 @@ def act_columns(
     memory = made.action == _CODES["memory_executable"]
     made.numbers("kestrel.memory.address", rec["args"][:, 0], memory)
     made.numbers("kestrel.memory.size", rec["args"][:, 1], memory)
-    made.texts("kestrel.memory.protection", rec["args"][:, 2], memory, lambda bits: _names(_PROTECTION, bits & 7))
-    made.texts("kestrel.request", rec["args"][:, 0], made.action == _CODES["ptrace"], REQUESTS.get)
+    made.texts("kestrel.memory.protection", rec["args"][:, 2], memory, lambda bits: names_of(PROTECTION, bits & 7))
+    made.requests()
     made.flags()
+    made.clock()
     made.names()
     for place, name in enumerate(_BEFORE):
         made.texts(f"kestrel.before.{name}", rec["ids"][:, place], rec["present"] & ACT_HAS_IDS != 0, _decimal)
@@ -87,19 +82,37 @@ class _Columns:
     def flags(self) -> None:
         """Add the flags of the calls that have some, by name."""
         codes = np.zeros(len(self.action), np.int32)
-        for name, bits in FLAGS.items():
+        for name, bits in OF_ACTS.items():
             self.texts(
                 "kestrel.call_flags", self._rec["args"][:, _FLAGS_AT[name]], self.action == _CODES[name],
-                partial(_names, bits),
+                partial(names_of, bits),
             )  # fmt: skip
             codes += self.columns["kestrel.call_flags"]
         self.columns["kestrel.call_flags"] = codes
+
+    def requests(self) -> None:
+        """Add what was asked for, by name."""
+        codes = np.zeros(len(self.action), np.int32)
+        for name, text in _REQUESTS.items():
+            self.texts("kestrel.request", self._rec["args"][:, 0], self.action == _CODES[name], text)
+            codes += self.columns["kestrel.request"]
+        self.columns["kestrel.request"] = codes
+
+    def clock(self) -> None:
+        """Add what clocks were to be set to; a time that no clock can have has no value."""
+        second, ns = (self._rec["args"][:, place].astype(np.int64) for place in (1, 2))
+        known = (self.action == _CODES["clock_change"]) & (self._rec["present"] & ACT_HAS_TIME != 0)
+        known &= (second >= 0) & (second < _MOST_SECONDS) & (ns >= 0) & (ns < 1_000_000_000)
+        self.numbers("kestrel.clock_ns", np.where(known, second, 0) * 1_000_000_000 + np.where(known, ns, 0), known)
 
     def names(self) -> None:
         """Add the texts that were read; what lies past their end is an earlier record's."""
         sizes = self._rec["text_len"].tolist()
         found = [one[:size].tobytes() or None for one, size in zip(self._rec["text"], sizes, strict=True)]
-        self.columns["kestrel.name"] = self._segment.strings("process:kestrel.name").codes(found)
+        failed = (self.action == _CODES["exec_failed"]).tolist()
+        for column, of_failed in (("kestrel.name", False), ("process.Ext.filename", True)):
+            texts = [text if is_failed == of_failed else None for text, is_failed in zip(found, failed, strict=True)]
+            self.columns[column] = self._segment.strings(f"process:{column}").codes(texts)
 
     def outcome(self) -> None:
         """Say whether the act succeeded."""
@@ -114,13 +127,6 @@ def _failed(ret: Array) -> npt.NDArray[np.bool_]:
 
 def _decimal(number: int) -> bytes:
     return b"%d" % number
-
-
-def _names(of: Mapping[int, bytes], bits: int) -> bytes | None:
-    """Return the JSON text of the names of bits; those without a name as one number."""
-    names = [name for bit, name in of.items() if bits & bit]
-    rest = bits & ~sum(of) & 0xFFFF_FFFF
-    return array_text([*names, *([b"0x%x" % rest] if rest else [])]) if bits else None
 
 
 def target_columns(images: Images, rec: Records, event_id: int) -> Targets:

@@ -84,6 +84,10 @@ class Btf:
             return 0
         return self._types[index].members - 1  # the first one is the probe's private data
 
+    def has_helper(self, name: str) -> bool:
+        """Return whether the kernel has a BPF helper function, by the type that its definition makes."""
+        return (False, f"btf_{name}".encode()) in self._by_name
+
     def _read(self) -> None:
         data, at, end = self._types_data, 0, len(self._types_data)
         unpack, append, tails = _HEAD.unpack_from, self._types.append, _TAIL

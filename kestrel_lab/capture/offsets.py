@@ -12,7 +12,7 @@ from kestrel_lab.schema.errors import UnavailableError
 @dataclass(frozen=True, slots=True)
 class Group:
     """Offsets that stand or fall together. `needed_by` names the hooks that go without; empty: none can. The text
-    compiles without an `optional` group, all of which is missing then.
+    compiles without an `optional` group, all of which is missing then; what needs none then does without.
     """
 
     paths: Mapping[str, tuple[str, ...]]
@@ -77,6 +77,10 @@ SYSCALLS = Group({
     "PRIVATE_DATA": ("file.private_data",),
     "SOCKET_SK": ("socket.sk",),
     "I_PRIVATE": ("inode.i_private",),
+    "MNT_DEVNAME": ("mount.mnt_devname",),
+    "MNT_SB": ("vfsmount.mnt_sb",),
+    "S_TYPE": ("super_block.s_type",),
+    "FS_NAME": ("file_system_type.name",),
     "PTRACED": ("task_struct.ptraced",),
     "PTRACE_ENTRY": ("task_struct.ptrace_entry",),
 }, needed_by=("sys_enter", "sys_exit"))  # fmt: skip
@@ -95,6 +99,27 @@ SOCKETS = Group({
 }, needed_by=("inet_sock_set_state", "accept"))  # fmt: skip
 
 SIGNALS = Group({"SI_CODE": ("kernel_siginfo.si_code", "siginfo.si_code")}, needed_by=("signal_generate",))
+
+DIRTY = Group({
+    "S_MOUNTS": ("super_block.s_mounts",),
+    "S_ROOT": ("super_block.s_root",),
+    "MNT_NS": ("mount.mnt_ns",),
+    "NSPROXY": ("task_struct.nsproxy",),
+    "NS_MNT": ("nsproxy.mnt_ns",),
+    "I_DENTRY": ("inode.i_dentry",),
+    "D_ALIAS": ("dentry.d_u.d_alias", "dentry.d_alias"),
+    "I_GENERATION": ("inode.i_generation",),
+    "I_ATIME": ("inode.i_atime_sec", "inode.__i_atime.tv_sec", "inode.i_atime.tv_sec"),
+    "I_MTIME": ("inode.i_mtime_sec", "inode.__i_mtime.tv_sec", "inode.i_mtime.tv_sec"),
+    "I_CTIME": ("inode.i_ctime_sec", "inode.__i_ctime.tv_sec", "inode.i_ctime.tv_sec"),
+    "I_ATIME_NSEC": ("inode.i_atime_nsec", "inode.__i_atime.tv_nsec", "inode.i_atime.tv_nsec"),
+    "I_MTIME_NSEC": ("inode.i_mtime_nsec", "inode.__i_mtime.tv_nsec", "inode.i_mtime.tv_nsec"),
+    "I_CTIME_NSEC": ("inode.i_ctime_nsec", "inode.__i_ctime.tv_nsec", "inode.i_ctime.tv_nsec"),
+}, needed_by=("writeback_mark_inode_dirty",))  # fmt: skip
+
+#: how the mounts of a file system hang together: one of the two; without both the first one has to do
+MOUNT_LIST = Group({"MNT_INSTANCE": ("mount.mnt_instance",)}, optional=True)
+MOUNT_CHAIN = Group({"MNT_NEXT": ("mount.mnt_next_for_sb",)}, optional=True)
 
 LEADERS = Group({
     "SIGNAL_PIDS": ("signal_struct.pids",),
@@ -119,6 +144,8 @@ AUDIT = Group({
 
 COMPAT = Group({"TI_STATUS": ("task_struct.thread_info.status",)}, needed_by=("32-bit calls",), optional=True)
 
+GROUPS = (CORE, SYSCALLS, SOCKETS, SIGNALS, DIRTY, MOUNT_LIST, MOUNT_CHAIN, LEADERS, TERMINALS, AUDIT, COMPAT)
+
 
 @dataclass(frozen=True, slots=True)
 class Offsets:
@@ -130,12 +157,14 @@ class Offsets:
     values: Mapping[str, int]
     disabled: Mapping[str, tuple[str, ...]]
     exit_has_group_dead: bool
+    has_task_regs: bool
 
     def cflags(self) -> list[str]:
         """Return the compiler flags that carry them."""
         flags = [f"-DOFF_{name}={value}" for name, value in self.values.items()]
         span = 16 + max(self.values[name] for name in ("F_PATH", "F_MODE", "F_FLAGS", "F_INODE"))
-        return [*flags, f"-DFILE_SPAN={-(-span // 8) * 8}", f"-DEXIT_HAS_GROUP_DEAD={int(self.exit_has_group_dead)}"]
+        return [*flags, f"-DFILE_SPAN={-(-span // 8) * 8}", f"-DEXIT_HAS_GROUP_DEAD={int(self.exit_has_group_dead)}",
+                f"-DHAS_TASK_REGS={int(self.has_task_regs)}"]  # fmt: skip
 
 
 def resolve_offsets(btf: Btf) -> Offsets:
@@ -146,17 +175,18 @@ def resolve_offsets(btf: Btf) -> Offsets:
     """
     values: dict[str, int] = {}
     disabled: dict[str, tuple[str, ...]] = {}
-    for group in (CORE, SYSCALLS, SOCKETS, SIGNALS, LEADERS, TERMINALS, AUDIT, COMPAT):
+    for group in GROUPS:
         found = {n: next((o for o in map(btf.offset, p) if o is not None), None) for n, p in group.paths.items()}
         missing = [paths[0] for name, paths in group.paths.items() if found[name] is None]
         if not missing or not group.optional:
             values |= {name: offset for name, offset in found.items() if offset is not None}
-        if missing and not group.needed_by:
+        if missing and not group.needed_by and not group.optional:
             raise UnavailableError(
                 f"this kernel has no {', '.join(missing)}", where="/sys/kernel/btf/vmlinux",
                 do="report the kernel version: the recorder has to learn where that member went",
             )  # fmt: skip
         disabled |= dict.fromkeys(group.needed_by if missing else (), tuple(missing))
-    for name in (n for g in (SYSCALLS, SOCKETS, SIGNALS) for n in g.paths):
+    for name in (n for g in (SYSCALLS, SOCKETS, SIGNALS, DIRTY) for n in g.paths):
         values.setdefault(name, 0)  # its hook is not attached; the text must still compile
-    return Offsets(values, disabled, btf.tracepoint_args("sched_process_exit") >= 2)
+    return Offsets(values, disabled, btf.tracepoint_args("sched_process_exit") >= 2,
+                   btf.has_helper("bpf_task_pt_regs"))  # fmt: skip

@@ -25,7 +25,7 @@ from kestrel_lab.capture.syscalls import dispatch_entries, named_calls
 from kestrel_lab.schema.errors import UnavailableError
 from kestrel_lab.schema.resources import resource
 
-PARTS = ("records.h", "common.h", "calls.h", "process.c", "network.c", "file.c", "acts.c", "syscalls.c")
+PARTS = ("records.h", "common.h", "calls.h", "process.c", "network.c", "file.c", "modified.c", "acts.c", "syscalls.c")
 
 #: raw tracepoint to the function that serves it, in the order they are attached
 HOOKS: Mapping[str, str] = {
@@ -34,9 +34,12 @@ HOOKS: Mapping[str, str] = {
     "sched_process_fork": "on_fork",
     "inet_sock_set_state": "on_tcp_state",
     "signal_generate": "on_signal",
+    "writeback_mark_inode_dirty": "on_dirty",
     "sys_enter": "on_sys_enter",
     "sys_exit": "on_sys_exit",
 }
+#: functions that `on_sys_exit` goes on with, in the order of their numbers in `exits`
+_EXITS = ("exit_acted", "exit_named")
 _RAW_TRACEPOINT, _TRACING = 17, 26
 #: path components a walk may take; fewer where a kernel's verifier refuses more
 _DEPTHS = (2048, 512, 128)
@@ -84,6 +87,9 @@ class Program:
             Ring(name, kind, self._bpf[f"ring_{name}".encode()].map_fd, self._pages[name])
             for name, kind in RINGS.items()
         ]
+        table = self._bpf[b"exits"]
+        for place, function in enumerate(_EXITS):
+            table[ctypes.c_int(place)] = ctypes.c_int(self._functions[function].fd)
         table = self._bpf[b"dispatch"]
         for number, entry in dispatch_entries().items():
             table[ctypes.c_int(number)] = ctypes.c_uint32(entry)
@@ -96,7 +102,7 @@ class Program:
         for depth in _DEPTHS:
             try:
                 bpf = self._bcc.BPF(text=source_text().encode(), cflags=self._cflags(depth))
-                for function in HOOKS.values():
+                for function in (*_EXITS, *HOOKS.values()):
                     self._functions[function] = bpf.load_func(function.encode(), _RAW_TRACEPOINT)
                 self.walk_depth = depth
                 return bpf
@@ -175,6 +181,18 @@ class Program:
             os.close(stream)
             os.close(link)
         return np.frombuffer(data, TASK)
+
+    def reset(self) -> None:
+        """Detach everything and forget what was captured: the programs are as when they were loaded."""
+        self.attach(frozenset())
+        self.off.clear()
+        for ring in self.rings:
+            ring.discard()
+        for name in (b"connecting", b"dirtied"):
+            self._bpf[name].clear()
+        counters = self._bpf[b"counters"]
+        for index in range(len(SOURCES)):
+            counters[ctypes.c_int(index)] = (counters.Leaf * counters.total_cpu)()
 
     def close(self) -> None:
         """Detach everything and release the maps."""

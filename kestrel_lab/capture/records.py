@@ -17,7 +17,8 @@ import numpy.typing as npt
 RECORD_VERSION = 2
 BUSY = 0x8000_0000
 
-SOURCES = ("fork", "exit", "exec0", "exec1", "exec2", "file0", "file1", "net", "accept", "act", "signal")
+SOURCES = ("fork", "exit", "exec0", "exec1", "exec2", "file0", "file1", "net", "accept", "act", "signal",
+           "dirty0", "dirty1")  # fmt: skip
 
 ARGS_SIZES = (512, 4096, 37888)
 EXEC_TEXT_SIZES = (768, 12288, 12288)
@@ -59,7 +60,7 @@ def _exec(size: int) -> np.dtype[np.void]:
 def _file(size: int) -> np.dtype[np.void]:
     return np.dtype([
         *_HEAD, ("inode", "u8"), ("numbers", "u8", 2), ("dev", "u4"), ("open_flags", "u4"), ("present", "u4"),
-        ("unused", "u4"), ("lens", "u2", 4), ("text", "u8", FILE_TEXT_SIZES[size] // 8),
+        ("ret", "i4"), ("lens", "u2", 4), ("text", "u8", FILE_TEXT_SIZES[size] // 8),
     ])  # fmt: skip
 
 
@@ -69,7 +70,7 @@ NET = np.dtype([*_HEAD, ("local", "u8", 2), ("remote", "u8", 2), ("local_port", 
 FILE_HAS_INODE, FILE_HAS_FLAGS, FILE_HAS_FIRST, FILE_HAS_SECOND = 1, 2, 4, 8
 
 ACT_TEXT_SIZE = 256
-ACT_HAS_IDS, ACT_HAS_TARGET, ACT_PID_IS_GLOBAL = 1, 2, 4
+ACT_HAS_IDS, ACT_HAS_TARGET, ACT_PID_IS_GLOBAL, ACT_HAS_TIME = 1, 2, 4, 8
 
 ACT = np.dtype([
     *_HEAD, ("ret", "i8"), ("args", "u8", 4), ("ids", "u4", 6), ("target_start", "u8"), ("target_tgid", "u4"),

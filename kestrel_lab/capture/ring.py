@@ -63,6 +63,10 @@ class Ring:
         self._consumer[0] = start + len(words) * stride * 8
         return words, whole
 
+    def discard(self) -> None:
+        """Take every record and keep none."""
+        self._consumer[0] = self._producer[0]
+
     def _span(self, start: int, words: int) -> Words:
         """Return consecutive words of the ring; a copy where they run past its end."""
         stop = start + words

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -19,6 +21,7 @@ from kestrel_lab.capture.offsets import Offsets, resolve_offsets
 from kestrel_lab.capture.order import Order
 from kestrel_lab.capture.program import HOOKS, Counts, Program
 from kestrel_lab.capture.start_state import read_start_state
+from kestrel_lab.schema.actions import ON_REQUEST
 from kestrel_lab.schema.epoch import Epoch, Gap, Ledger, SourceInfo
 from kestrel_lab.schema.schema import BUILTIN
 
@@ -31,12 +34,14 @@ RECURSION_CHECK_NS = 1_000_000_000
 ALWAYS = frozenset(BUILTIN.action_code("process", name) for name in ("fork", "exec", "end"))
 _END_OF_TIME = 2**63
 
+_EXIT_ONLY = ("creation", "open", "open_read", "modification")
 _HOOK_ACTIONS = {
     "inet_sock_set_state": {("network", "connection_attempted"), ("network", "connection_result")},
     "signal_generate": {("process", "kill")},
-    "sys_enter": {("file", a.name) for a in BUILTIN.actions_of("file") if a.name not in ("creation", "open")}
+    "writeback_mark_inode_dirty": {("file", "modification")},
+    "sys_enter": {("file", a.name) for a in BUILTIN.actions_of("file") if a.name not in _EXIT_ONLY}
     | {("process", "uid_change"), ("process", "gid_change")},
-    "sys_exit": {("file", a.name) for a in BUILTIN.actions_of("file")}
+    "sys_exit": {("file", a.name) for a in BUILTIN.actions_of("file") if a.name != "modification"}
     | {("network", "connection_accepted")}
     | {("process", a.name) for a in BUILTIN.actions_of("process") if a.name not in ("fork", "exec", "end", "kill")},
 }
@@ -53,13 +58,18 @@ class LiveSource:
 
     Args:
         config: what to capture.
+        load: gives the loaded programs for offsets, headers and ring sizes.
 
     Attributes:
         info: what is true of the whole source.
         facts: for the manifest: kernel, BTF hash, BPF source hash, header path, offsets, rings, what is off.
     """
 
-    def __init__(self, config: CaptureConfig | None = None) -> None:
+    def __init__(
+        self, config: CaptureConfig | None = None,
+        load: Callable[[Offsets, Path, Mapping[str, int]], Program] = Program,
+    ) -> None:  # fmt: skip
+        self._load = load
         self.config = config or CaptureConfig()
         self.info: SourceInfo = source_info()
         self.facts: dict[str, Any] = {}
@@ -83,7 +93,7 @@ class LiveSource:
         btf = Btf.of_kernel()
         offsets = resolve_offsets(btf)
         headers = find_headers()
-        self._program = Program(offsets, headers, self.config.ring_pages)
+        self._program = self._load(offsets, headers, self.config.ring_pages)
         try:
             self._start(offsets)
         except BaseException:
@@ -127,13 +137,17 @@ class LiveSource:
             "walk_depth": self._program.walk_depth,
             "rings": {ring.name: ring.size for ring in self._program.rings},
             "clock": {"boot_ns": _boot_ns(), "wall_ns": time.time_ns()},
+            "reads": self.config.reads,
             "cgroup": None if self.config.cgroup is None else str(self.config.cgroup),
             "processes_at_start": self._processes_at_start,
         }
 
     def set_actions(self, actions: frozenset[int] | None) -> None:
-        """Capture these action codes (None: all) from now on; fork, exec and end always are."""
+        """Capture these action codes (None: all) from now on; fork, exec and end always are, opens for reading only
+        if the configuration says so."""
         wanted = frozenset(a.code for a in BUILTIN.actions) if actions is None else actions | ALWAYS
+        if not self.config.reads:
+            wanted -= ON_REQUEST
         bits = sum(1 << code for code in wanted)
         self._program.configure(bits, *self._scope, os.getpid())
         self._program.attach(hooks_for(wanted))

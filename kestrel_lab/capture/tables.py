@@ -41,7 +41,7 @@ def process_columns(
     status, filename = np.zeros(rows, np.uint32), np.zeros(rows, np.int32)
     stdio = {column: np.zeros(rows, np.int32) for column in _STDIO}
     success = segment.strings("process:event.outcome").code(b"success")
-    more: Columns = {"event.outcome": np.full(rows, success, np.int32)}
+    more: Columns = {"event.outcome": np.full(rows, success, np.int32), "process.Ext.filename": filename}
     valid: Valid = {}
     code = segment.strings("process:process.Ext.filename").code
     for rec, at in parts:
@@ -63,7 +63,6 @@ def process_columns(
         | {
             "process.exit_code": (status >> 8 & 0xFF).astype(np.int32),
             "process.Ext.exit_signal": (status & 0x7F).astype(np.int32),
-            "process.Ext.filename": filename,
         }
     )
     return columns, valid | {"process.exit_code": ended, "process.Ext.exit_signal": ended}

@@ -31,7 +31,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("process", 2, "exec", ("start",), "raw sched_process_exec"),
     Action("process", 3, "end", ("end",), "raw sched_process_exit at group_dead"),
     Action("file", 10, "creation", ("creation",), "raw sys_exit open*/creat, FMODE_CREATED"),
-    Action("file", 11, "open", ("access",), "raw sys_exit open*, FMODE_WRITE"),
+    Action("file", 11, "open", ("access",), "raw sys_exit open* for writing, failed ones too"),
     Action("file", 12, "rename", ("change",), "raw sys_enter and sys_exit rename*"),
     Action("file", 13, "deletion", ("deletion",), "raw sys_enter and sys_exit unlink*, rmdir"),
     Action("file", 14, "chmod", ("change",), "raw sys_enter and sys_exit chmod, fchmod, fchmodat, fchmodat2"),
@@ -62,4 +62,19 @@ ACTIONS: tuple[Action, ...] = (
     Action("process", 40, "unshare", ("change",), "raw sys_exit unshare"),
     Action("process", 41, "setns", ("change",), "raw sys_exit setns"),
     Action("file", 42, "truncate", ("change",), "raw sys_enter and sys_exit truncate, ftruncate"),
+    Action("file", 43, "open_read", ("access",), "raw sys_exit open* without FMODE_WRITE; only if asked for"),
+    Action("process", 44, "exec_failed", ("error",), "raw sys_exit execve, execveat"),
+    Action("process", 45, "bpf_load", ("change",), "raw sys_exit bpf BPF_PROG_LOAD"),
+    Action("file", 46, "modification", ("change",), "raw writeback_mark_inode_dirty, once an image and inode"),
+    Action("file", 47, "mount", ("change",), "raw sys_enter and sys_exit mount, move_mount"),
+    Action("file", 48, "unmount", ("change",), "raw sys_enter and sys_exit umount, umount2"),
+    Action("file", 49, "chroot", ("change",), "raw sys_enter and sys_exit chroot"),
+    Action("file", 50, "pivot_root", ("change",), "raw sys_enter and sys_exit pivot_root"),
+    Action("file", 51, "load_module", ("start",), "raw sys_enter and sys_exit init_module, finit_module", ("driver",)),
+    Action("file", 52, "unload_module", ("end",), "raw sys_enter and sys_exit delete_module", ("driver",)),
+    Action("process", 53, "clock_change", ("change",), "raw sys_exit clock_settime, settimeofday, stime, *adjtime*"),
+    Action("process", 54, "io_uring_setup", ("info",), "raw sys_exit io_uring_setup"),
 )
+
+#: codes of what is captured only if it is asked for by name, not with everything
+ON_REQUEST = frozenset(a.code for a in ACTIONS if a.name == "open_read")

@@ -31,8 +31,15 @@ def fields_of_acts() -> tuple[Field, ...]:
 _ROWS = (
     ("Target.process.pid", _I, _K, "at the act", "Pid of the target; as given, if it was not found.", False),
     ("kestrel.signal", _I, _K, "at the act", "Number of the signal sent.", False),
-    ("kestrel.request", _S, _K, "at exit of the act", "The ptrace request.", False),
-    ("kestrel.call_flags", _S, _K, "at exit of the act", "Flags of the call, by name.", True),
+    ("kestrel.request", _S, _K, "at exit of the act", "Of ptrace; the type of a BPF program; which clock.", False),
+    (
+        "kestrel.clock_ns",
+        _U,
+        _UM,
+        "at exit of the act",
+        "What a clock was to be set to, ns; of the wall: since 1970.",
+        False,
+    ),
     ("kestrel.memory.address", _U, _K, "at exit of the act", "Where the memory begins.", False),
     ("kestrel.memory.size", _U, _K, "at exit of the act", "Its size in bytes, as asked for.", False),
     ("kestrel.memory.protection", _S, _K, "at exit of the act", "read, write, execute.", True),

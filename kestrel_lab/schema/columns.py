@@ -55,6 +55,7 @@ TABLE_COLUMNS: Mapping[str, tuple[Column, ...]] = {
         Column("kestrel.before.group.id", Physical.CODE),
         Column("kestrel.before.real_group.id", Physical.CODE),
         Column("kestrel.before.saved_group.id", Physical.CODE),
+        Column("kestrel.clock_ns", Physical.U64, nullable=True),
     ),
     "file": (
         Column("file.path", Physical.CODE),
@@ -68,6 +69,10 @@ TABLE_COLUMNS: Mapping[str, tuple[Column, ...]] = {
         Column("file.gid", Physical.CODE),
         Column("file.size", Physical.U64, nullable=True),
         Column("kestrel.name", Physical.CODE),
+        Column("kestrel.ret", Physical.I32, nullable=True),
+        Column("kestrel.call_flags", Physical.JSON),
+        Column("kestrel.mount.source", Physical.CODE),
+        Column("kestrel.mount.type", Physical.CODE),
     ),
     "network": (
         Column("source.ip", Physical.CODE),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from kestrel_lab.engine import Limits, Pack, engine_build
 from kestrel_lab.recording import AlertLog, RecordingWriter
+from kestrel_lab.schema.actions import ON_REQUEST
 from kestrel_lab.schema.alert import Alert, Mode, PackUse
 from kestrel_lab.schema.epoch import Epoch, Ledger
 from kestrel_lab.schema.errors import KestrelError, LimitError
@@ -71,7 +72,7 @@ def record(
 
     require()  # before the engine's process is started for nothing
     if only_needed and pack is not None:
-        config = replace(config, actions=pack.actions())
+        config = replace(config, actions=pack.actions() - (frozenset() if config.reads else ON_REQUEST))
     options = RecordOptions(
         command, duration, mode, limits or Limits(), LiveOptions(workers, max_lag_s, delay_per_epoch_s, watch)
     )
@@ -186,7 +187,7 @@ class _Recorder:
         except KestrelError as error:
             self.on_notice(f"the edited rules cannot be stored, the others go on: {error.render()}")
             return
-        if self.captured and not pack.actions <= self.captured:
+        if self.captured and not pack.actions - ON_REQUEST <= self.captured:
             self.on_notice("the edited rules also look at kinds of events that are not captured (--only-needed)")
         self.edited.put(pack)
 

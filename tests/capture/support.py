@@ -38,7 +38,8 @@ def put_standing(rec: Any, real_parent: tuple[int, int, int], **more: Any) -> No
     standing["real_tgid"], standing["real_start"], standing["real_exec_seq"] = real_parent
 
 
-def file_record(ts: int, action: str, *parts: bytes, seq: int = 1, cpu: int = 0, **who: Any) -> tuple[int, Words]:
+def file_record(ts: int, action: str, *parts: bytes, ret: int = 0, numbers: tuple[int, ...] = (), seq: int = 1,
+                cpu: int = 0, **who: Any) -> tuple[int, Words]:  # fmt: skip
     """Return (ring, words) of a file event; `parts` as the four lengths of the record mean them."""
     text = b"".join(parts)
     ring = "file0" if len(text) <= 256 else "file1"
@@ -46,7 +47,8 @@ def file_record(ts: int, action: str, *parts: bytes, seq: int = 1, cpu: int = 0,
     rec = records[0]
     put_head(rec, ring, BUILTIN.action_code("file", action), ts, seq, cpu, **who)
     rec["lens"] = [*map(len, parts), *[0] * (4 - len(parts))]
-    rec["present"] = int(action in ("open", "creation"))
+    rec["present"] = int(action in ("open", "creation") and not ret) | (4, 0)[not numbers]
+    rec["ret"], rec["numbers"] = ret, [*numbers, *[0] * (2 - len(numbers))]
     rec["inode"], rec["dev"], rec["open_flags"] = 7, 8, 9
     area = rec["text"].view(np.uint8)
     area[: len(text)] = np.frombuffer(text, np.uint8)

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from kestrel_lab.capture.acts import FLAGS
 from kestrel_lab.capture.credentials import CAPABILITIES, capability_names
-from kestrel_lab.capture.records import ACT_PID_IS_GLOBAL
+from kestrel_lab.capture.flags import OF_ACTS
+from kestrel_lab.capture.records import ACT_HAS_TIME, ACT_PID_IS_GLOBAL
 from kestrel_lab.schema.columns import PRECISION_UNSEEN
 from tests.capture.support import STALE, act_record, exec_record, process_record
 from tests.capture.test_epochs import build, rows
@@ -65,8 +65,8 @@ def test_a_failed_act_and_the_ids_before_it() -> None:
 
 
 def test_flags_by_name_and_by_number_where_they_have_none() -> None:
-    known = dict.fromkeys(FLAGS["unshare"].values())
-    (act,) = acts(act_record(1, "unshare", args=(sum(FLAGS["unshare"]) | 1 << 20,)))
+    known = dict.fromkeys(OF_ACTS["unshare"].values())
+    (act,) = acts(act_record(1, "unshare", args=(sum(OF_ACTS["unshare"]) | 1 << 20,)))
     assert act["kestrel.call_flags"] == (*known, b"0x100000")
     (none,) = acts(act_record(1, "setns", args=(5, 0)))
     assert "kestrel.call_flags" not in none
@@ -93,3 +93,32 @@ def test_capabilities() -> None:
     assert capability_names(1 << 21 | 1) == (b"CAP_CHOWN", b"CAP_SYS_ADMIN")
     assert capability_names(1 << 63) == (b"CAP_63",)
     assert (len(CAPABILITIES), CAPABILITIES[40]) == (41, b"CAP_CHECKPOINT_RESTORE")
+
+
+def test_what_a_clock_was_to_be_set_to() -> None:
+    valid = {"present": ACT_HAS_TIME, "action": "clock_change"}
+    set_, past, unread, other = acts(
+        act_record(1, args=(0, 1_700_000_000, 5), **valid),
+        act_record(2, args=(1, 2**64 - 1, 0), ret=-22, **valid),
+        act_record(3, "clock_change", args=(0, 3, 4)),
+        act_record(4, args=(77, 1, 10**9), **valid),
+    )
+    assert (set_["kestrel.request"], set_["kestrel.clock_ns"]) == (b"realtime", 1_700_000_000 * 10**9 + 5)
+    assert (past["kestrel.request"], past["event.outcome"]) == (b"monotonic", b"failure")
+    assert other["kestrel.request"] == b"77"
+    assert not any("kestrel.clock_ns" in act for act in (past, unread, other))
+
+
+def test_a_program_that_could_not_be_run_is_a_file_name_and_no_name() -> None:
+    failed, memfd = acts(
+        act_record(1, "exec_failed", ret=-2, text=b"./none"), act_record(2, "memfd_create", ret=3, text=b"name")
+    )
+    assert (failed["process.Ext.filename"], failed["event.outcome"]) == (b"./none", b"failure")
+    assert memfd["kestrel.name"] == b"name"
+    assert "kestrel.name" not in failed
+    assert "process.Ext.filename" not in memfd
+
+
+def test_types_of_bpf_programs() -> None:
+    known, new = acts(act_record(1, "bpf_load", args=(29,), ret=3), act_record(2, "bpf_load", args=(1000,), ret=-22))
+    assert [act["kestrel.request"] for act in (known, new)] == [b"lsm", b"1000"]

@@ -76,6 +76,13 @@ def test_a_tracepoints_arguments_are_counted(maker: Maker) -> None:
     assert btf.tracepoint_args("none") == 0
 
 
+def test_a_helper_is_known_by_the_type_that_its_definition_makes(maker: Maker) -> None:
+    maker.add(8, "btf_bpf_task_pt_regs", maker.add(2, "", maker.add(13, "", 0, struct.pack("<2I", 0, 0), 1)))
+    btf = Btf(maker.data())
+    assert btf.has_helper("bpf_task_pt_regs")
+    assert not btf.has_helper("bpf_other")
+
+
 @pytest.mark.parametrize("data", [b"", b"\0" * 64, b"\xeb\x9f" + b"\0" * 64])
 def test_what_is_no_btf_is_refused(data: bytes) -> None:
     with pytest.raises(UnavailableError, match="BTF"):
@@ -96,6 +103,9 @@ class Fake(Btf):
     def offset(self, path: str) -> int | None:
         return None if path in self.missing else 8
 
+    def has_helper(self, name: str) -> bool:
+        return self.args == 2
+
     def tracepoint_args(self, name: str) -> int:
         return self.args
 
@@ -109,7 +119,13 @@ def test_a_missing_member_disables_its_hooks_by_name() -> None:
 def test_another_path_of_a_member_is_taken() -> None:
     found = resolve_offsets(Fake("dentry.d_name.len", "task_struct.start_boottime", args=1))
     assert found.disabled == {}
-    assert "-DEXIT_HAS_GROUP_DEAD=0" in found.cflags()
+    assert {"-DEXIT_HAS_GROUP_DEAD=0", "-DHAS_TASK_REGS=0"} <= set(found.cflags())
+
+
+def test_of_two_ways_to_list_mounts_one_is_missing_without_a_word() -> None:
+    found = resolve_offsets(Fake("mount.mnt_instance"))
+    assert found.disabled == {}
+    assert not any(flag.startswith("-DOFF_MNT_INSTANCE") for flag in found.cflags())
 
 
 def test_what_nothing_can_do_without_is_an_error() -> None:

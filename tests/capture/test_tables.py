@@ -6,9 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kestrel_lab.capture.files import Named, join_name, named
+from kestrel_lab.capture.naming import Named, join_name, named
 from kestrel_lab.capture.tables import ip_text
+from kestrel_lab.schema.columns import FLAG_RELATIVE_PATH
 from kestrel_lab.schema.schema import BUILTIN
+from tests.capture.support import file_record
+from tests.capture.test_epochs import build, rows
 
 
 @pytest.mark.parametrize(
@@ -38,11 +41,28 @@ def test_a_name_in_a_folder(folder: bytes, name: bytes, path: bytes | None) -> N
         ("link", (b"/d", b"a", b"/e", b"b"), False, Named(b"/e/b", target=b"/d/a")),
         ("symlink", (b"", b"../a//b", b"/e", b"b"), False, Named(b"/e/b", target=b"../a//b")),
         ("setxattr", (b"/d", b"a", b"", b"user.x"), False, Named(b"/d/a", name=b"user.x")),
+        ("mount", (b"", b"none\0tmpfs", b"/e", b"b"), False, Named(b"/e/b", mount_source=b"none", mount_type=b"tmpfs")),
+        ("mount", (b"", b"\0", b"/e", b"b"), False, Named(b"/e/b")),
+        ("mount", (b"/d", b"a", b"/e", b"b"), False, Named(b"/e/b", mount_source=b"/d/a")),
+        ("pivot_root", (b"/d", b"a", b"/d", b"a/old"), False, Named(b"/d/a", target=b"/d/a/old")),
         ("chmod", (b"/d/a", b""), True, Named(b"/d/a")),
         ("chmod", (b"/d", b""), False, Named(None)),
         ("chmod", (b"", b""), True, Named(None)),
     ],
-    ids=["name", "two names", "a link", "a text before", "a text behind", "descriptor", "unreadable", "nothing"],
+    ids=[
+        "name",
+        "two names",
+        "a link",
+        "a text before",
+        "a text behind",
+        "a mount",
+        "a remount",
+        "a mount moved",
+        "two roots",
+        "descriptor",
+        "unreadable",
+        "nothing",
+    ],
 )
 def test_what_a_call_names(action: str, parts: tuple[bytes, ...], by_descriptor: bool, found: Named) -> None:
     lens = [*map(len, parts), 0, 0][:4]
@@ -69,3 +89,24 @@ def test_an_absolute_name_stays_absolute(name: bytes) -> None:
 )
 def test_addresses_are_canonical(family: int, raw: bytes, text: bytes) -> None:
     assert ip_text(family, raw) == text
+
+
+def test_an_open_that_failed_has_a_folder_and_a_name_and_one_that_did_not_a_path() -> None:
+    done, failed, relative, unread = rows(*build([
+        file_record(1, "open", b"/d/a"), file_record(2, "open", b"/d", b"./a", ret=-13),
+        file_record(3, "open", b"", b"a", ret=-2), file_record(4, "open", b"/d", ret=-14),
+    ]))  # fmt: skip
+    assert [e.get("file.path") for e in (done, failed, relative, unread)] == [b"/d/a", b"/d/a", b"a", None]
+    assert [e["kestrel.ret"] for e in (done, failed, relative, unread)] == [0, -13, -2, -14]
+    assert [e["event.outcome"] for e in (done, failed)] == [b"success", b"failure"]
+    assert [e["kestrel.flags"] for e in (failed, relative)] == [0, FLAG_RELATIVE_PATH]
+
+
+def test_flags_of_calls_about_files() -> None:
+    mount, unmount, other = rows(*build([
+        file_record(1, "mount", b"", b"none\0tmpfs", b"/d", b"a", numbers=(2 | 1 << 30,)),
+        file_record(2, "unmount", b"/d", b"a", numbers=(2,)), file_record(3, "chmod", b"/d", b"a", numbers=(2,)),
+    ]))  # fmt: skip
+    assert mount["kestrel.call_flags"] == (b"nosuid", b"0x40000000")
+    assert unmount["kestrel.call_flags"] == (b"detach",)
+    assert "kestrel.call_flags" not in other

@@ -17,7 +17,7 @@ FILE = {a.code for a in BUILTIN.actions_of("file")}
         ('process where event.type == "start"', {1, 2}),
         ('process where event.action in ("exec", "executed")', {2}),
         ('process where event.type != "start"', PROCESS - {1, 2}),
-        ('process where not event.action : ("FORK", "ex*")', PROCESS - {1, 2}),
+        ('process where not event.action : ("FORK", "ex*")', PROCESS - {1, 2, 44}),
         ('process where event.type == "start" and process.name == "a"', {1, 2}),
         ('process where event.type == "end" or process.name == "a"', PROCESS),
         ('process where not (event.type == "end" and process.name == "a")', PROCESS),
@@ -29,7 +29,8 @@ FILE = {a.code for a in BUILTIN.actions_of("file")}
         ("process where event.action == null", set()),
         ("process where event.action != null", PROCESS),
         ("process where false", set()),
-        ('process where event.action < "f"', {2, 3}),
+        ('process where event.action < "f"', {2, 3, 44, 45, 53}),
+        ('driver where event.action != "unload_module"', {51}),
         ('file where event.type == "start"', set()),
     ],
 )

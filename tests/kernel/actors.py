@@ -43,16 +43,29 @@ def text(value):
     return put(value + b"\0")
 
 told = {"actor": os.getpid()}
+def child(name, act):
+    read, write = os.pipe()
+    pid = os.fork()
+    if not pid:
+        os.write(write, json.dumps(act()).encode())
+        os._exit(0)
+    told[name] = pid
+    os.close(write)
+    told[name + " gave"] = json.loads(os.read(read, 4096) or b"null")
+    assert os.waitpid(pid, 0)[1] == 0, name
+
 def tell():
     with open(sys.argv[1] + "/told", "w") as file:
         json.dump(told, file)
 """
 
 
-def record_actor(folder: Path, code: str, **more: Any) -> tuple[Seen, dict[str, Any]]:
-    """Return what was seen of a program that got the folder's path, and what it told. `more` is for the capture."""
-    command = [sys.executable, "-c", code, str(folder)]
+def record_actor(*folders: Path, code: str, **more: Any) -> tuple[Seen, dict[str, Any]]:
+    """Return what was seen of a program that got the folders' paths, and what it told in the first of them. `more` is
+    for the capture.
+    """
+    command = [sys.executable, "-c", code, *map(str, folders)]
     with own_cgroup() as cgroup:
         seen = capture(lambda s: run(s, *joining(cgroup, *command)), CaptureConfig(cgroup=cgroup, **more))
-    told = folder / "told"
+    told = folders[0] / "told"
     return seen, json.loads(told.read_text()) if told.exists() else {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,6 +13,8 @@ from typing import Any
 
 from kestrel_lab.capture import CaptureConfig, LiveSource
 from kestrel_lab.capture.host import cgroup2_mounts
+from kestrel_lab.capture.offsets import Offsets
+from kestrel_lab.capture.program import Program
 from kestrel_lab.schema.access import python_values, resolve
 from kestrel_lab.schema.epoch import Epoch, Gap, Ledger, SourceInfo
 from kestrel_lab.schema.fields import FIELDS
@@ -55,9 +57,28 @@ def rows_of(info: SourceInfo, epoch: Epoch) -> Iterator[Event]:
             yield row | {"precision": precision[i], "ts": stamps[i]}
 
 
+class _Kept(Program):
+    def close(self) -> None:
+        self.reset()
+
+
+_kept: list[_Kept] = []
+
+
+def kept_program(offsets: Offsets, headers: Path, ring_pages: Mapping[str, int]) -> Program:
+    """Return loaded programs that serve every capture of this process: to compile and verify them takes seconds. What
+    starts a recorder of its own loads its own, and so does what wants rings of other sizes.
+    """
+    if ring_pages:
+        return Program(offsets, headers, ring_pages)
+    if not _kept:
+        _kept.append(_Kept(offsets, headers, ring_pages))
+    return _kept[0]
+
+
 def capture(act: Callable[[LiveSource], object], config: CaptureConfig | None = None) -> Seen:
     """Capture while `act` runs; it may poll the source itself and return the epochs it got."""
-    with LiveSource(config or CaptureConfig()) as source:
+    with LiveSource(config or CaptureConfig(), kept_program) as source:
         seen = Seen(source.info)
         got = act(source)
         if isinstance(got, Sequence):

@@ -22,17 +22,6 @@ import signal, time
 
 told["low"] = LOW
 
-def child(name, act):
-    read, write = os.pipe()
-    pid = os.fork()
-    if not pid:
-        os.write(write, json.dumps(act()).encode())
-        os._exit(0)
-    told[name] = pid
-    os.close(write)
-    told[name + " gave"] = json.loads(os.read(read, 4096) or b"null")
-    assert os.waitpid(pid, 0)[1] == 0, name
-
 def ids(call, user, group):
     def act():
         return [call(group, 2001, 2002, 2003), call(user, 1001, 1002, 1003), call(user, 0, 0, 0)]
@@ -96,7 +85,7 @@ class Story:
     """What the actor did, and what was seen of it."""
 
     def __init__(self, folder: Path) -> None:
-        self.seen, self.told = record_actor(folder, ACTOR)
+        self.seen, self.told = record_actor(folder, code=ACTOR)
 
     def acts(self, child: str, action: str) -> list[Event]:
         """Return the events of an action by a child, in order."""

@@ -56,7 +56,7 @@ class Story:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.seen, _ = record_actor(folder, ACTOR)
+        self.seen, _ = record_actor(folder, code=ACTOR)
 
     def acts(self, abi: str, action: str) -> list[Event]:
         """Return the events of an action in one folder, in order."""

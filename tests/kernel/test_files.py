@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import subprocess
@@ -102,16 +103,18 @@ def test_an_open_is_named_by_what_it_reached_not_by_how(tmp_path: Path) -> None:
     assert acts(own) == [(b"creation", bytes(tmp_path / "real" / "f"))]
 
 
-def test_what_fails_or_only_reads_makes_no_row(tmp_path: Path) -> None:
+def test_what_fails_makes_no_row_but_an_open_for_writing_and_what_only_reads_none(tmp_path: Path) -> None:
     code = """
-for act in (lambda: os.open("none", 1), lambda: os.rename("none", "x"), lambda: os.unlink("none"),
-            lambda: os.rmdir("none")):
+for act in (lambda: os.open("none", 1), lambda: os.open("none", 0), lambda: os.rename("none", "x"),
+            lambda: os.unlink("none"), lambda: os.rmdir("none")):
     try: act()
     except OSError: pass
 os.close(os.open(".", os.O_RDONLY))
 """
     seen = capture(lambda _: subprocess.run([sys.executable, "-c", "import os\n" + code], cwd=tmp_path, check=True))
-    assert files(seen, tmp_path) == []
+    (refused,) = files(seen, tmp_path)
+    assert acts([refused]) == [(b"open", bytes(tmp_path / "none"))]
+    assert (refused["kestrel.ret"], refused["event.outcome"]) == (-errno.ENOENT, b"failure")
 
 
 @pytest.mark.parametrize("length", [230, 256, 257, 1000, 4000])
@@ -173,7 +176,10 @@ os.chdir(sys.argv[1] + "/in"); os.unlink("side")
     if not hasattr(os, "unshare"):
         code = code.replace("os.unshare(0x00020000)", "assert libc.unshare(0x00020000) == 0")
     own = files(capture(lambda s: python(s, code, str(tmp_path))), tmp_path)
-    assert acts(own) == [(b"creation", bytes(tmp_path) + b"/in/side"), (b"deletion", bytes(tmp_path) + b"/in/side")]
+    assert acts(own) == [
+        (b"mount", bytes(tmp_path)), (b"creation", bytes(tmp_path) + b"/in/side"),
+        (b"deletion", bytes(tmp_path) + b"/in/side"),
+    ]  # fmt: skip
 
 
 COMPAT = """

@@ -97,7 +97,7 @@ class Story:
     """What the actor did, and what was seen of it."""
 
     def __init__(self, folder: Path) -> None:
-        self.seen, self.told = record_actor(folder, ACTOR)
+        self.seen, self.told = record_actor(folder, code=ACTOR)
 
     def exec(self, name: str) -> Event:
         """Return the exec of `true` with a name."""

@@ -58,11 +58,14 @@ def test_the_journal_cut_at_every_byte(killed: tuple[Path, MemorySource]) -> Non
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["file", "process", "network", "entity", "strings"])
-def test_a_stream_cut_at_every_byte(killed: tuple[Path, MemorySource], name: str) -> None:
+def test_a_stream_cut_at_any_byte(killed: tuple[Path, MemorySource], name: str) -> None:
     path, source = killed
     stream = path / "open" / "000000" / f"{name}.arrows"
     whole = open_recording(path)
+    ends = [place for r in whole.index if (e := r.extents.get(name)) for place in (e.start, e.start + e.length)]
     for size in range(stream.stat().st_size - 1, -1, -1):
+        if name != "file" and size % 13 and all(abs(size - end) > 9 for end in ends):
+            continue  # one table shows every byte; the others what is around the ends of messages, and a part
         os.truncate(stream, size)
         found = open_recording(path)
         read = {epoch.number: epoch for epoch in found.epochs(on_damage="skip")}
@@ -74,7 +77,7 @@ def test_a_stream_cut_at_every_byte(killed: tuple[Path, MemorySource], name: str
                 before = [r.extents[name] for r in whole.index[: record_.number + 1] if name in r.extents]
                 inside = all(e.start + e.length <= size for e in before)
             assert (record_.number in read) == inside
-        if size % 211 == 0:
+        if size % 221 == 0:
             for epoch in read.values():
                 assert_same(epoch, source.stored[epoch.number])
         lost = {n for damage in found.damage for n in damage.epochs}
