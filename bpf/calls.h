@@ -5,6 +5,7 @@ enum op { OP_OPEN = 1, OP_CREAT, OP_OPENAT, OP_OPENAT2, OP_ACCEPT, OP_SOCKETCALL
           OP_UID = 8, OP_GID, OP_SETSID, OP_PTRACE, OP_MEMFD, OP_PRCTL, OP_MPROTECT, OP_MMAP, OP_VM_WRITE,
           OP_PIDFD_GETFD, OP_UNSHARE, OP_SETNS, OP_EXEC, OP_EXECAT, OP_BPF, OP_CLOCK, OP_CLOCK32, OP_TIMEOFDAY,
           OP_TIMEOFDAY32, OP_STIME32, OP_CLOCK_ADJUST, OP_ADJUST, OP_IO_URING,
+          OP_SOCKET, OP_BIND, OP_CONNECT, OP_LISTEN,
           OP_NAMED = 48, OPS = 96 };     /* from OP_NAMED on: calls that name files */
 BPF_ARRAY(dispatch, u32, 512);
 
@@ -22,6 +23,9 @@ struct named_call {
     u8 unused[3];
 };
 BPF_ARRAY(named_calls, struct named_call, OPS);
+
+/* What a call is, at its exit. */
+struct ended_call { u64 regs, task; u32 op, compat; };
 
 /* Names as given, and ids, read at entry. A slot is a thread's for the length of one call; `owner` tells if another
  * thread has taken it. */

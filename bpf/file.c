@@ -217,6 +217,12 @@ static __always_inline int first_change(u64 task, u64 inode, struct file_parts *
     return 1;
 }
 
+static __always_inline int is_regular(u64 inode) {
+    u16 mode = 0;
+    READ(mode, inode + OFF_I_MODE);
+    return (mode & 0xf000) == 0x8000;
+}
+
 #define FMODE_WRITE 2
 #define FMODE_CREATED 0x100000
 
@@ -289,7 +295,7 @@ static __always_inline int opening(struct settings *set, struct scratch *s, u64 
     p->inode = found.inode;
     p->dev = found.dev;
     p->open_flags = f.flags;
-    s->inode = action == ACT_OPEN && f.flags & O_TRUNC ? f.inode : 0;
+    s->inode = action == ACT_OPEN && f.flags & O_TRUNC && is_regular(f.inode) ? f.inode : 0;
     p->present = found.present | FILE_HAS_FLAGS;
     return 1;
 }

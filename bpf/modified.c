@@ -82,13 +82,11 @@ static __always_inline u64 mount_of(u64 task, u64 sb) {
  * did. */
 int on_dirty(struct bpf_raw_tracepoint_args *ctx) {
     u64 inode = ctx->args[0], task = bpf_get_current_task(), mm = 0, sb = 0, dentry = 0, mount, pos;
-    u16 mode = 0;
     int zero = 0;
     struct settings *set;
     struct scratch *s;
     struct file_parts p = {};
-    READ(mode, inode + OFF_I_MODE);
-    if ((mode & 0xf000) != 0x8000 || !content_changed(inode))
+    if (!is_regular(inode) || !content_changed(inode))
         return 0;
     READ(mm, task + OFF_MM);
     set = settings();

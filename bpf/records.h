@@ -4,14 +4,15 @@
  * an earlier record left there, and user space masks them before it looks at them.
  */
 
-enum source { SRC_FORK, SRC_EXIT, SRC_EXEC0, SRC_EXEC1, SRC_EXEC2, SRC_FILE0, SRC_FILE1, SRC_NET, SRC_ACCEPT, SRC_ACT,
-              SRC_SIGNAL, SRC_DIRTY0, SRC_DIRTY1, SOURCES };
+enum source { SRC_FORK, SRC_EXIT, SRC_EXEC0, SRC_EXEC1, SRC_EXEC2, SRC_FILE0, SRC_FILE1, SRC_NET, SRC_SOCKET, SRC_ACT,
+              SRC_SIGNAL, SRC_DIRTY0, SRC_DIRTY1, SRC_DATAGRAM, SOURCES };
 
 /* Action codes of the field table. */
 enum action {
     ACT_FORK = 1, ACT_EXEC = 2, ACT_END = 3,
     ACT_CREATION = 10, ACT_OPEN = 11,
-    ACT_ATTEMPT = 20, ACT_RESULT = 21, ACT_ACCEPT = 22,
+    ACT_ATTEMPT = 20, ACT_RESULT = 21, ACT_ACCEPT = 22, ACT_UNIX_CONNECT = 23, ACT_BIND = 24, ACT_LISTEN = 25,
+    ACT_DATAGRAM = 26, ACT_DISCONNECT = 27, ACT_RAW_SOCKET = 28, ACT_LOOKUP = 29,
     ACT_UID = 30, ACT_GID = 31, ACT_SESSION = 32, ACT_PTRACE = 33, ACT_KILL = 34, ACT_MEMFD = 35, ACT_NAME = 36,
     ACT_MEMORY = 37, ACT_VM_WRITE = 38, ACT_PIDFD_GETFD = 39, ACT_UNSHARE = 40, ACT_SETNS = 41,
     ACT_OPEN_READ = 43, ACT_EXEC_FAILED = 44, ACT_BPF_LOAD = 45, ACT_MODIFICATION = 46, ACT_CLOCK = 53, ACT_IO_URING = 54,
@@ -102,12 +103,23 @@ struct file_head {
 struct file0_rec { struct file_head file; char text[FILE_TEXT0]; };
 struct file1_rec { struct file_head file; char text[FILE_TEXT1]; };
 
+#define NET_TEXT 256
+#define NET_RET_UNKNOWN 1
+#define NET_INWARD 1
+#define NET_HAS_BYTES 2          /* and duration */
+#define NET_HAS_LOCAL 4
+#define NET_HAS_REMOTE 8
+
 struct net_rec {
     struct head head;
     u8 local[16], remote[16];
-    u16 local_port, remote_port, family, unused;
-    s32 ret;             /* 0 or a negative errno; 1: not known */
-    u32 unused2;
+    u64 received, sent, duration;    /* of a connection: bytes, ns */
+    u32 netns;
+    s32 ret;             /* 0 or a negative errno, or: */
+    u16 local_port, remote_port, family, type, protocol, present;
+    u32 unused;
+    u16 lens[4];         /* the first is of the text: a name of the same machine, or a question to a name server */
+    char text[NET_TEXT];
 };
 
 #define ACT_TEXT 256

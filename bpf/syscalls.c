@@ -43,9 +43,6 @@ int on_sys_enter(struct bpf_raw_tracepoint_args *ctx) {
     return 0;
 }
 
-/* What a call is, at its exit. */
-struct ended_call { u64 regs, task; u32 op, compat; };
-
 static __always_inline int ended_call(struct ended_call *c, u64 regs) {
     u64 nr = 0;
     u32 key, *entry;
@@ -62,9 +59,10 @@ static __always_inline int ended_call(struct ended_call *c, u64 regs) {
 }
 
 /* Programs of their own, as the verifier has its limit for each: what most calls never come to. */
-BPF_PROG_ARRAY(exits, 2);
+BPF_PROG_ARRAY(exits, 3);
 #define EXIT_ACTED 0
 #define EXIT_NAMED 1
+#define EXIT_SOCKET 2
 
 int exit_acted(struct bpf_raw_tracepoint_args *ctx) {
     struct ended_call c = {};
@@ -89,36 +87,32 @@ int exit_named(struct bpf_raw_tracepoint_args *ctx) {
     return named(set, s, c.task, line, c.regs, c.compat, ret);
 }
 
+int exit_socket(struct bpf_raw_tracepoint_args *ctx) {
+    struct ended_call c = {};
+    struct settings *set = settings();
+    if (!set || !ended_call(&c, ctx->args[0]))
+        return 0;
+    return socket_call(set, &c, ctx->args[1]);
+}
+
 /* sys_exit(regs, ret) */
 int on_sys_exit(struct bpf_raw_tracepoint_args *ctx) {
-    long ret = ctx->args[1];
-    u64 number = 0;
     int zero = 0;
     struct ended_call c = {};
     struct settings *set;
     struct scratch *s;
     if (!ended_call(&c, ctx->args[0]))
         return 0;
-    if (c.op >= OP_NAMED) {
-        exits.call(ctx, EXIT_NAMED);
-        return 0;
-    }
-    if (c.op >= OP_UID) {
-        exits.call(ctx, EXIT_ACTED);
+    if (c.op > OP_OPENAT2) {
+        if (c.op >= OP_NAMED)
+            exits.call(ctx, EXIT_NAMED);
+        else if (c.op >= OP_SOCKET || c.op < OP_UID)
+            exits.call(ctx, EXIT_SOCKET);
+        else
+            exits.call(ctx, EXIT_ACTED);
         return 0;
     }
     set = settings();
     s = exit_scratch.lookup(&zero);
-    if (!set || !s)
-        return 0;
-    if (c.op <= OP_OPENAT2)
-        return opened(set, s, c.task, c.op, c.regs, c.compat, ret);
-    if (ret < 0)
-        return 0;
-    if (c.op == OP_SOCKETCALL) {
-        READ(number, c.regs + OFF_R_BX);
-        if ((u32)number != 5 && (u32)number != 18)       /* SYS_ACCEPT, SYS_ACCEPT4 */
-            return 0;
-    }
-    return accepted(set, c.task, ret);
+    return set && s ? opened(set, s, c.task, c.op, c.regs, c.compat, ctx->args[1]) : 0;
 }

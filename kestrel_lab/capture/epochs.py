@@ -19,6 +19,7 @@ from kestrel_lab.capture.intern import group
 from kestrel_lab.capture.order import Piece
 from kestrel_lab.capture.records import HEAD, KINDS, RINGS
 from kestrel_lab.capture.ring import Records, Words
+from kestrel_lab.capture.sockets import network_columns
 from kestrel_lab.capture.standing import Key, read_standing
 from kestrel_lab.capture.tables import (
     EXEC,
@@ -26,7 +27,6 @@ from kestrel_lab.capture.tables import (
     Columns,
     Part,
     Valid,
-    network_columns,
     process_columns,
 )
 from kestrel_lab.schema.build import ArrayRows, GrowingSegment
@@ -157,7 +157,8 @@ class EpochBuilder:
         elif name == "file":
             columns, valid = file_columns(self.segment, parts, flags)
         else:
-            columns, valid = network_columns(self.segment, parts, action)
+            ((rec, _),) = parts  # one ring serves it
+            columns, valid = network_columns(self.segment, rec, action)
         columns |= self._credentials.columns(self.segment, name, who, entity[rows] != 0)
         columns |= {
             "event_id": (rows + first).astype(np.uint64),

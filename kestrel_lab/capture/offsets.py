@@ -96,7 +96,32 @@ SOCKETS = Group({
     "SK_V6_REMOTE": ("sock_common.skc_v6_daddr",),
     "SK_PROTOCOL": ("sock.sk_protocol",),
     "SK_ERR": ("sock.sk_err",),
-}, needed_by=("inet_sock_set_state", "accept"))  # fmt: skip
+    "SK_TYPE": ("sock.sk_type",),
+    "SK_NET": ("sock_common.skc_net",),
+    "SK_STATE": ("sock_common.skc_state",),
+    "SK_SOCKET": ("sock.sk_socket",),
+    "SOCKET_INODE": ("socket_alloc.vfs_inode",),
+    "NET_INUM": ("net.ns.inum",),
+    "TCP_RECEIVED": ("tcp_sock.bytes_received",),
+    "TCP_SENT": ("tcp_sock.bytes_sent",),
+    "TCP_RETRANS": ("tcp_sock.bytes_retrans",),
+    "SK_FLAGS": ("sock.sk_flags", "sock_common.skc_flags"),
+    "SKB_SK": ("sk_buff.sk",),
+    "SKB_HEAD": ("sk_buff.head",),
+    "SKB_DATA": ("sk_buff.data",),
+    "SKB_LEN": ("sk_buff.len",),
+    "SKB_DATA_LEN": ("sk_buff.data_len",),
+    "SKB_NETWORK": ("sk_buff.network_header",),
+    "SKB_TRANSPORT": ("sk_buff.transport_header",),
+    "SKB_PROTOCOL": ("sk_buff.protocol",),
+}, needed_by=("inet_sock_set_state", "sock_send_length", "net_dev_queue", "exit_socket"))  # fmt: skip
+
+UNIX_SOCKETS = Group({
+    "UNIX_ADDR": ("unix_sock.addr",),
+    "UNIX_PEER": ("unix_sock.peer",),
+    "UNIX_LEN": ("unix_address.len",),
+    "UNIX_NAME": ("unix_address.name",),
+}, needed_by=("names of unix sockets",), optional=True)  # fmt: skip
 
 SIGNALS = Group({"SI_CODE": ("kernel_siginfo.si_code", "siginfo.si_code")}, needed_by=("signal_generate",))
 
@@ -144,7 +169,9 @@ AUDIT = Group({
 
 COMPAT = Group({"TI_STATUS": ("task_struct.thread_info.status",)}, needed_by=("32-bit calls",), optional=True)
 
-GROUPS = (CORE, SYSCALLS, SOCKETS, SIGNALS, DIRTY, MOUNT_LIST, MOUNT_CHAIN, LEADERS, TERMINALS, AUDIT, COMPAT)
+GROUPS = (
+    CORE, SYSCALLS, SOCKETS, UNIX_SOCKETS, SIGNALS, DIRTY, MOUNT_LIST, MOUNT_CHAIN, LEADERS, TERMINALS, AUDIT, COMPAT,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,8 @@ from kestrel_lab.capture.syscalls import dispatch_entries, named_calls
 from kestrel_lab.schema.errors import UnavailableError
 from kestrel_lab.schema.resources import resource
 
-PARTS = ("records.h", "common.h", "calls.h", "process.c", "network.c", "file.c", "modified.c", "acts.c", "syscalls.c")
+PARTS = ("records.h", "common.h", "calls.h", "process.c", "network.c", "datagrams.c", "file.c", "modified.c", "acts.c",
+         "syscalls.c")  # fmt: skip
 
 #: raw tracepoint to the function that serves it, in the order they are attached
 HOOKS: Mapping[str, str] = {
@@ -33,13 +34,15 @@ HOOKS: Mapping[str, str] = {
     "sched_process_exec": "on_exec",
     "sched_process_fork": "on_fork",
     "inet_sock_set_state": "on_tcp_state",
+    "sock_send_length": "on_sent",
+    "net_dev_queue": "on_packet",
     "signal_generate": "on_signal",
     "writeback_mark_inode_dirty": "on_dirty",
     "sys_enter": "on_sys_enter",
     "sys_exit": "on_sys_exit",
 }
 #: functions that `on_sys_exit` goes on with, in the order of their numbers in `exits`
-_EXITS = ("exit_acted", "exit_named")
+_EXITS = ("exit_acted", "exit_named", "exit_socket")
 _RAW_TRACEPOINT, _TRACING = 17, 26
 #: path components a walk may take; fewer where a kernel's verifier refuses more
 _DEPTHS = (2048, 512, 128)
@@ -89,6 +92,8 @@ class Program:
         ]
         table = self._bpf[b"exits"]
         for place, function in enumerate(_EXITS):
+            if function in offsets.disabled:
+                continue
             table[ctypes.c_int(place)] = ctypes.c_int(self._functions[function].fd)
         table = self._bpf[b"dispatch"]
         for number, entry in dispatch_entries().items():
@@ -188,7 +193,7 @@ class Program:
         self.off.clear()
         for ring in self.rings:
             ring.discard()
-        for name in (b"connecting", b"dirtied"):
+        for name in (b"connections", b"attempted", b"senders", b"peers", b"dirtied"):
             self._bpf[name].clear()
         counters = self._bpf[b"counters"]
         for index in range(len(SOURCES)):

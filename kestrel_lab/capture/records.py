@@ -17,8 +17,8 @@ import numpy.typing as npt
 RECORD_VERSION = 2
 BUSY = 0x8000_0000
 
-SOURCES = ("fork", "exit", "exec0", "exec1", "exec2", "file0", "file1", "net", "accept", "act", "signal",
-           "dirty0", "dirty1")  # fmt: skip
+SOURCES = ("fork", "exit", "exec0", "exec1", "exec2", "file0", "file1", "net", "socket", "act", "signal",
+           "dirty0", "dirty1", "datagram")  # fmt: skip
 
 ARGS_SIZES = (512, 4096, 37888)
 EXEC_TEXT_SIZES = (768, 12288, 12288)
@@ -64,8 +64,14 @@ def _file(size: int) -> np.dtype[np.void]:
     ])  # fmt: skip
 
 
-NET = np.dtype([*_HEAD, ("local", "u8", 2), ("remote", "u8", 2), ("local_port", "u2"), ("remote_port", "u2"),
-                ("family", "u2"), ("unused", "u2"), ("ret", "i4"), ("unused2", "u4")])  # fmt: skip
+NET = np.dtype([
+    *_HEAD, ("local", "u8", 2), ("remote", "u8", 2), ("received", "u8"), ("sent", "u8"), ("duration", "u8"),
+    ("netns", "u4"), ("ret", "i4"), ("local_port", "u2"), ("remote_port", "u2"), ("family", "u2"), ("type", "u2"),
+    ("protocol", "u2"), ("present", "u2"), ("unused", "u4"), ("lens", "u2", 4), ("text", "u8", 32),
+])  # fmt: skip
+
+NET_RET_UNKNOWN = 1
+NET_INWARD, NET_HAS_BYTES, NET_HAS_LOCAL, NET_HAS_REMOTE = 1, 2, 4, 8
 
 FILE_HAS_INODE, FILE_HAS_FLAGS, FILE_HAS_FIRST, FILE_HAS_SECOND = 1, 2, 4, 8
 
@@ -145,7 +151,7 @@ RINGS: Mapping[str, RingKind] = {
     "exec2": RingKind(_exec(2), 2048),
     "file0": RingKind(_file(0), 8192, "lens"),
     "file1": RingKind(_file(1), 2048, "lens"),
-    "net": RingKind(NET, 1024),
+    "net": RingKind(NET, 1024, "lens"),
     "act": RingKind(ACT, 1024),
 }
 KINDS = tuple(RINGS.values())

@@ -35,14 +35,18 @@ ALWAYS = frozenset(BUILTIN.action_code("process", name) for name in ("fork", "ex
 _END_OF_TIME = 2**63
 
 _EXIT_ONLY = ("creation", "open", "open_read", "modification")
+_DATAGRAMS = {("network", "datagram_sent"), ("network", "lookup_requested")}
 _HOOK_ACTIONS = {
-    "inet_sock_set_state": {("network", "connection_attempted"), ("network", "connection_result")},
+    "inet_sock_set_state": {("network", f"connection_{name}") for name in ("attempted", "result")}
+    | {("network", "disconnect_received")},
+    "sock_send_length": _DATAGRAMS,
+    "net_dev_queue": _DATAGRAMS,
     "signal_generate": {("process", "kill")},
     "writeback_mark_inode_dirty": {("file", "modification")},
     "sys_enter": {("file", a.name) for a in BUILTIN.actions_of("file") if a.name not in _EXIT_ONLY}
     | {("process", "uid_change"), ("process", "gid_change")},
     "sys_exit": {("file", a.name) for a in BUILTIN.actions_of("file") if a.name != "modification"}
-    | {("network", "connection_accepted")}
+    | {("network", a.name) for a in BUILTIN.actions_of("network") if a.name != "connection_result"} - _DATAGRAMS
     | {("process", a.name) for a in BUILTIN.actions_of("process") if a.name not in ("fork", "exec", "end", "kill")},
 }
 

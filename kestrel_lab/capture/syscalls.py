@@ -10,8 +10,8 @@ from kestrel_lab.schema.schema import BUILTIN
 OPEN, CREAT, OPENAT, OPENAT2, ACCEPT, SOCKETCALL = range(1, 7)
 (
     UID, GID, SETSID, PTRACE, MEMFD, PRCTL, MPROTECT, MMAP, VM_WRITE, PIDFD_GETFD, UNSHARE, SETNS, EXEC, EXECAT, BPF,
-    CLOCK, CLOCK32, TIMEOFDAY, TIMEOFDAY32, STIME32, CLOCK_ADJUST, ADJUST, IO_URING,
-) = range(8, 31)  # fmt: skip
+    CLOCK, CLOCK32, TIMEOFDAY, TIMEOFDAY32, STIME32, CLOCK_ADJUST, ADJUST, IO_URING, SOCKET, BIND, CONNECT, LISTEN,
+) = range(8, 35)  # fmt: skip
 _FIRST_NAMED = 48
 
 
@@ -104,7 +104,7 @@ X86_64: Mapping[int, int] = {
     105: UID, 113: UID, 117: UID, 106: GID, 114: GID, 119: GID,
     112: SETSID, 101: PTRACE, 319: MEMFD, 157: PRCTL, 10: MPROTECT, 329: MPROTECT, 9: MMAP, 311: VM_WRITE,
     438: PIDFD_GETFD, 272: UNSHARE, 308: SETNS, 59: EXEC, 322: EXECAT, 321: BPF, 227: CLOCK, 164: TIMEOFDAY,
-    305: CLOCK_ADJUST, 159: ADJUST, 425: IO_URING,
+    305: CLOCK_ADJUST, 159: ADJUST, 425: IO_URING, 41: SOCKET, 49: BIND, 42: CONNECT, 50: LISTEN,
 } | {number: _N[name] for name, numbers in {
     "unlink": (87, 84), "unlinkat": (263,), "rename": (82,), "renameat": (264, 316),  # 84: rmdir
     "chmod": (90,), "fchmod": (91,), "fchmodat": (268, 452), "chown": (92, 94), "fchown": (93,), "fchownat": (260,),
@@ -120,6 +120,7 @@ I386: Mapping[int, int] = {
     66: SETSID, 26: PTRACE, 356: MEMFD, 172: PRCTL, 125: MPROTECT, 380: MPROTECT, 192: MMAP, 348: VM_WRITE,
     438: PIDFD_GETFD, 310: UNSHARE, 346: SETNS, 11: EXEC, 358: EXECAT, 357: BPF, 264: CLOCK32, 404: CLOCK,
     79: TIMEOFDAY32, 25: STIME32, 343: CLOCK_ADJUST, 405: CLOCK_ADJUST, 124: ADJUST, 425: IO_URING,
+    359: SOCKET, 361: BIND, 362: CONNECT, 363: LISTEN,
 } | {number: _N[name] for name, numbers in {
     "unlink": (10, 40), "unlinkat": (301,), "rename": (38,), "renameat": (302, 353),
     "chmod": (15,), "fchmod": (94,), "fchmodat": (306, 452), "chown": (182, 16, 212, 198), "fchown": (95, 207),

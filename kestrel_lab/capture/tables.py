@@ -4,9 +4,7 @@ except where an event makes a process image.
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Sequence
-from ipaddress import IPv6Address
 from typing import Any
 
 import numpy as np
@@ -26,10 +24,6 @@ Valid = dict[str, npt.NDArray[np.bool_]]
 Part = tuple[Records, npt.NDArray[np.intp]]
 
 FORK, EXEC, END = (BUILTIN.action_code("process", name) for name in ("fork", "exec", "end"))
-ATTEMPT, RESULT, ACCEPT = (
-    BUILTIN.action_code("network", f"connection_{name}") for name in ("attempted", "result", "accepted")
-)
-_UNKNOWN_RET = 1
 _STDIO = {f"process.Ext.{name}.type": fd for fd, name in enumerate(("stdin", "stdout", "stderr"))}
 
 
@@ -84,60 +78,3 @@ def _stdio(segment: GrowingSegment, column: str, standing: Records) -> Array:
     return coded(
         segment, f"process:{column}", [modes, devices], lambda row: stdio_kind(int(modes[row]), int(devices[row]))
     )
-
-
-def network_columns(segment: GrowingSegment, parts: Sequence[Part], action: Array) -> tuple[Columns, Valid]:
-    """Return the columns of the network table."""
-    ((rec, _),) = parts  # one ring serves it
-    inward = action == ACCEPT
-    ports = (
-        np.where(inward, rec["remote_port"], rec["local_port"]),
-        np.where(inward, rec["local_port"], rec["remote_port"]),
-    )
-    source = np.where(inward[:, None], rec["remote"], rec["local"])
-    destination = np.where(inward[:, None], rec["local"], rec["remote"])
-    ret, family = rec["ret"], rec["family"]
-    known = ret != _UNKNOWN_RET
-    columns: Columns = {
-        "source.ip": _addresses(segment, "source.ip", family, source),
-        "source.port": ports[0],
-        "destination.ip": _addresses(segment, "destination.ip", family, destination),
-        "destination.port": ports[1],
-        "network.transport": np.full(len(action), segment.strings("network:network.transport").code(b"tcp"), np.int32),
-        "network.type": _types(segment, family, destination),
-        "network.direction": coded(
-            segment, "network:network.direction", [inward], lambda row: b"ingress" if inward[row] else b"egress"
-        ),
-        "kestrel.ret": np.where(known, ret, 0),
-        "event.outcome": coded(
-            segment, "network:event.outcome", [action, ret], lambda row: _outcome(int(action[row]), int(ret[row]))
-        ),
-    }
-    return columns, {"source.port": ports[0] != 0, "destination.port": ports[1] != 0, "kestrel.ret": known}
-
-
-def _outcome(action: int, ret: int) -> bytes:
-    if action == ATTEMPT:
-        return b"unknown"
-    return b"success" if ret == 0 else b"failure"
-
-
-def _addresses(segment: GrowingSegment, column: str, family: Array, words: Array) -> Array:
-    return coded(
-        segment, f"network:{column}", [family, words], lambda row: ip_text(int(family[row]), words[row].tobytes())
-    )
-
-
-def _types(segment: GrowingSegment, family: Array, words: Array) -> Array:
-    def text(row: int) -> bytes:
-        return b"ipv6" if b":" in ip_text(int(family[row]), words[row].tobytes()) else b"ipv4"
-
-    return coded(segment, "network:network.type", [family, words], text)
-
-
-def ip_text(family: int, raw: bytes) -> bytes:
-    """Return the canonical text of an address; an IPv4 address mapped into IPv6 is written as IPv4."""
-    if family != socket.AF_INET6:
-        return socket.inet_ntoa(raw[:4]).encode()
-    address = IPv6Address(raw)
-    return str(address.ipv4_mapped or address).encode()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,12 +12,13 @@ import numpy as np
 import numpy.typing as npt
 
 from kestrel_lab.cli import output, units
+from kestrel_lab.cli.told import told
 from kestrel_lab.schema.access import Coded, Numbers, Text, python_values, resolve
 from kestrel_lab.schema.actions import Action
-from kestrel_lab.schema.epoch import Epoch, Rows, SourceInfo
+from kestrel_lab.schema.epoch import Array, Epoch, Rows, SourceInfo
 from kestrel_lab.schema.fields import FIELDS
 from kestrel_lab.schema.joined import JoinedRows
-from kestrel_lab.schema.schema import BUILTIN, Schema
+from kestrel_lab.schema.schema import Schema
 from kestrel_lab.schema.values import to_json
 
 if TYPE_CHECKING:
@@ -185,7 +187,7 @@ def _texts(found: Coded, distinct: npt.NDArray[np.integer]) -> list[Text]:
 
 
 def _sentences(info: SourceInfo, batch: Batch, table: str, rows: npt.NDArray[np.integer]) -> Iterable[str]:
-    def text(field: str) -> list[str]:
+    def text(field: str, rows: npt.NDArray[np.integer] = rows) -> list[str]:
         found = python_values(resolve(info, batch.epoch, table, field, rows))
         return ["" if value is None else _cell(value) for value in found]
 
@@ -197,32 +199,32 @@ def _sentences(info: SourceInfo, batch: Batch, table: str, rows: npt.NDArray[np.
         [f"{pid:>7}" for pid in text("process.pid")],
         [f"{name:15}" for name in text("process.name")],
         [f"{action:20}" for action in text("event.action")],
-        *[text(field) for field in _told(info.schema, table)],
+        _details(info.schema, table, data.column("action")[rows], rows, text),
+        _failures(info, batch, table, rows),
     ]
     return ["  ".join(filter(None, cells)).rstrip() for cells in zip(*parts, strict=True)]
 
 
-#: What a line tells of an event of each table, after who did what.
-_TOLD = {
-    "process": ("process.command_line", "process.exit_code"),
-    "file": ("file.Ext.original.path", "file.path"),
-    "network": ("source.ip", "source.port", "destination.ip", "destination.port"),
-}
+def _details(
+    schema: Schema, table: str, actions: Array, rows: npt.NDArray[np.integer],
+    text: Callable[[str, npt.NDArray[np.integer]], list[str]],
+) -> list[str]:  # fmt: skip
+    """Return what each event was about, by the fields that its action tells."""
+    out = [""] * len(rows)
+    for code in np.unique(actions).tolist():
+        places = np.flatnonzero(actions == code)
+        cells = [text(field, rows[places]) for field in told(schema, table, schema.action(code).name)]
+        for place, found in zip(places.tolist(), zip(*cells, strict=True), strict=True):
+            out[place] = "  ".join(filter(None, found))
+    return out
 
 
-#: What is told of an event of which nothing of this is known: at most so many of its own fields, but not these.
-_MOST = 6
-_DULL = {"@timestamp", "event.sequence", "event.category", "kestrel.source_id"}
-
-
-def _told(schema: Schema, table: str) -> Sequence[str]:
-    """Return the fields that a line tells; an imported table may be of any name and have any fields."""
-    if table in _TOLD and schema == BUILTIN:
-        return _TOLD[table]
-    known = ("event.type", *(name for names in _TOLD.values() for name in names))
-    there = [name for name in known if table in schema.fields[name].tables]
-    own = (field.name for field in schema.fields.values() if table in field.tables and field.name not in _DULL)
-    return there or list(own)[:_MOST]
+def _failures(info: SourceInfo, batch: Batch, table: str, rows: npt.NDArray[np.integer]) -> list[str]:
+    """Return the name of the error of acts that failed."""
+    if table not in info.schema.fields["kestrel.ret"].tables:
+        return [""] * len(rows)
+    found = python_values(resolve(info, batch.epoch, table, "kestrel.ret", rows))
+    return [errno.errorcode.get(-ret, "") if isinstance(ret, int) and ret < 0 else "" for ret in found]
 
 
 def _cell(value: object) -> str:

@@ -40,9 +40,17 @@ ACTIONS: tuple[Action, ...] = (
     Action("file", 17, "utimes", ("change",), "raw sys_enter and sys_exit utime, utimes, futimesat, utimensat"),
     Action("file", 18, "link", ("creation",), "raw sys_enter and sys_exit link, linkat"),
     Action("file", 19, "symlink", ("creation",), "raw sys_enter and sys_exit symlink, symlinkat"),
-    Action("network", 20, "connection_attempted", ("start",), "raw inet_sock_set_state CLOSE to SYN_SENT"),
+    Action("network", 20, "connection_attempted", ("start",),
+           "raw inet_sock_set_state CLOSE to SYN_SENT; sys_exit connect where it failed before"),
     Action("network", 21, "connection_result", ("info",), "raw inet_sock_set_state leaving SYN_SENT"),
     Action("network", 22, "connection_accepted", ("start",), "raw sys_exit accept, accept4"),
+    Action("network", 23, "unix_connect", ("access",), "raw sys_exit connect, AF_UNIX"),
+    Action("network", 24, "bind", ("info",), "raw sys_exit bind"),
+    Action("network", 25, "listen", ("info",), "raw sys_exit listen"),
+    Action("network", 26, "datagram_sent", ("start",), "raw net_dev_queue, UDP, once an image and peer"),
+    Action("network", 27, "disconnect_received", ("end",), "raw inet_sock_set_state to CLOSE"),
+    Action("network", 28, "raw_socket", ("info",), "raw sys_exit socket, SOCK_RAW and AF_PACKET"),
+    Action("network", 29, "lookup_requested", ("info",), "raw net_dev_queue, UDP to port 53"),
     Action("process", 30, "uid_change", ("change",), "raw sys_enter and sys_exit setuid, setreuid, setresuid"),
     Action("process", 31, "gid_change", ("change",), "raw sys_enter and sys_exit setgid, setregid, setresgid"),
     Action("process", 32, "session_id_change", ("change",), "raw sys_exit setsid"),
@@ -50,13 +58,8 @@ ACTIONS: tuple[Action, ...] = (
     Action("process", 34, "kill", ("change",), "raw signal_generate, from a process to another"),
     Action("process", 35, "memfd_create", ("info",), "raw sys_exit memfd_create"),
     Action("process", 36, "name_change", ("change",), "raw sys_exit prctl PR_SET_NAME"),
-    Action(
-        "process",
-        37,
-        "memory_executable",
-        ("change",),
-        "raw sys_exit mprotect, pkey_mprotect; mmap of memory that is anonymous or writable",
-    ),
+    Action("process", 37, "memory_executable", ("change",),
+           "raw sys_exit mprotect, pkey_mprotect; mmap of memory that is anonymous or writable"),
     Action("process", 38, "process_vm_writev", ("change",), "raw sys_exit process_vm_writev"),
     Action("process", 39, "pidfd_getfd", ("access",), "raw sys_exit pidfd_getfd"),
     Action("process", 40, "unshare", ("change",), "raw sys_exit unshare"),
@@ -74,7 +77,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("file", 52, "unload_module", ("end",), "raw sys_enter and sys_exit delete_module", ("driver",)),
     Action("process", 53, "clock_change", ("change",), "raw sys_exit clock_settime, settimeofday, stime, *adjtime*"),
     Action("process", 54, "io_uring_setup", ("info",), "raw sys_exit io_uring_setup"),
-)
+)  # fmt: skip
 
 #: codes of what is captured only if it is asked for by name, not with everything
 ON_REQUEST = frozenset(a.code for a in ACTIONS if a.name == "open_read")

@@ -83,6 +83,16 @@ TABLE_COLUMNS: Mapping[str, tuple[Column, ...]] = {
         Column("network.type", Physical.CODE),
         Column("network.direction", Physical.CODE),
         Column("kestrel.ret", Physical.I32, nullable=True),
+        Column("kestrel.netns", Physical.U32, nullable=True),
+        Column("kestrel.socket.family", Physical.CODE),
+        Column("kestrel.socket.type", Physical.CODE),
+        Column("kestrel.socket.protocol", Physical.U16, nullable=True),
+        Column("kestrel.socket.path", Physical.CODE),
+        Column("source.bytes", Physical.U64, nullable=True),
+        Column("destination.bytes", Physical.U64, nullable=True),
+        Column("event.duration", Physical.U64, nullable=True),
+        Column("dns.question.name", Physical.CODE),
+        Column("dns.question.type", Physical.CODE),
     ),
 }
 

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from kestrel_lab.capture.records import ACT_HAS_IDS, ACT_HAS_TARGET, RECORD_VERSION, RINGS, SOURCES, RingKind
+from kestrel_lab.capture.records import (
+    ACT_HAS_IDS,
+    ACT_HAS_TARGET,
+    NET_HAS_LOCAL,
+    NET_HAS_REMOTE,
+    NET_INWARD,
+    RECORD_VERSION,
+    RINGS,
+    SOURCES,
+    RingKind,
+)
 from kestrel_lab.capture.ring import Records, Words
 from kestrel_lab.schema.schema import BUILTIN
 
@@ -84,17 +95,24 @@ def exec_record(ts: int, args: bytes, *, exe: bytes = b"/bin/x", cwd: bytes = b"
 
 
 def net_record(ts: int, action: str, local: bytes, remote: bytes, ports: tuple[int, int], *, family: int = 2,
-               ret: int = 0, seq: int = 1, cpu: int = 0, **who: Any) -> tuple[int, Words]:  # fmt: skip
-    """Return (ring, words) of a network event."""
+               ret: int = 0, text: bytes = b"", seq: int = 1, cpu: int = 0, more: Mapping[str, int] | None = None,
+               **who: Any) -> tuple[int, Words]:  # fmt: skip
+    """Return (ring, words) of a network event; `more` has other members of the record."""
     words, records = blank(RINGS["net"], 1)
     rec = records[0]
-    source = "accept" if action == "connection_accepted" else "net"
+    source = "socket" if action == "connection_accepted" else "net"
     put_head(rec, source, BUILTIN.action_code("network", action), ts, seq, cpu, **who)
     rec["local"] = np.frombuffer(local.ljust(16, b"\0"), "u8")
     rec["remote"] = np.frombuffer(remote.ljust(16, b"\0"), "u8")
     rec["local_port"], rec["remote_port"] = ports
     rec["family"], rec["ret"] = family, ret
-    return RING_INDEX["net"], words
+    present = NET_HAS_LOCAL | NET_HAS_REMOTE | (NET_INWARD if action == "connection_accepted" else 0)
+    defaults = {"received": 0, "sent": 0, "duration": 0, "netns": 1, "type": 1, "protocol": 6, "present": present}
+    for name, value in (defaults | dict(more or {})).items():
+        rec[name] = value
+    rec["lens"] = [len(text), 0, 0, 0]
+    rec["text"].view(np.uint8)[: len(text)] = np.frombuffer(text, np.uint8)
+    return RING_INDEX["net"], words[:, : RINGS["net"].used(words)].copy()
 
 
 def act_record(ts: int, action: str, *, ret: int = 0, args: tuple[int, ...] = (), pid: int = 0, text: bytes = b"",

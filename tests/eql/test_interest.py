@@ -8,6 +8,7 @@ from kestrel_lab.eql import compile_query
 from kestrel_lab.schema.schema import BUILTIN
 
 PROCESS = {a.code for a in BUILTIN.actions_of("process")}
+NETWORK = {a.code for a in BUILTIN.actions_of("network")}
 FILE = {a.code for a in BUILTIN.actions_of("file")}
 
 
@@ -21,9 +22,9 @@ FILE = {a.code for a in BUILTIN.actions_of("file")}
         ('process where event.type == "start" and process.name == "a"', {1, 2}),
         ('process where event.type == "end" or process.name == "a"', PROCESS),
         ('process where not (event.type == "end" and process.name == "a")', PROCESS),
-        ('any where event.category == "network" and event.type == "start"', {20, 22}),
+        ('any where event.category == "network" and event.type == "start"', {20, 22, 26}),
         ('any where file.path == "/x"', FILE),
-        ("any where destination.port == 22 or process.exit_code != null", PROCESS | {20, 21, 22}),
+        ("any where destination.port == 22 or process.exit_code != null", PROCESS | NETWORK),
         ("process where file.path == null", PROCESS),
         ('process where file.path != "/x"', PROCESS),
         ("process where event.action == null", set()),

@@ -54,6 +54,12 @@ def copied(name):
     with open(name, "r+b") as to, open("source", "rb") as source:
         os.copy_file_range(source.fileno(), to.fileno(), 100)
 
+def devices(_):
+    for flags in (os.O_WRONLY, os.O_WRONLY | os.O_TRUNC):
+        fd = os.open("/dev/null", flags)
+        os.write(fd, b"gone")
+        os.close(fd)
+
 def sent(name):
     with open(name, "r+b") as to, open("source", "rb") as source:
         os.sendfile(to.fileno(), source.fileno(), 0, 100)
@@ -61,7 +67,7 @@ def sent(name):
 def again(name):
     write(name)
 
-ACTS = [rights, write, mapped, truncated, emptied, copied, sent, again]
+ACTS = [rights, devices, write, mapped, truncated, emptied, copied, sent, again]
 where = sys.argv[1:]
 for folder in where:
     os.chdir(folder)
@@ -120,6 +126,10 @@ def test_what_changes_the_content_makes_one_row_and_what_does_not_none(
     assert {e["file.name"].decode(): e["file.inode"] for e in events} == {name: inodes[name] for name in names}
     assert len(events) == len(names)
     assert {(e["event.outcome"], e["kestrel.ret"]) for e in events} == {(b"success", 0)}
+
+
+def test_only_files_hold_content(story: Story) -> None:
+    assert [e for e in story.seen.of("modification") if e["file.path"] == b"/dev/null"] == []
 
 
 MOUNTED = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import io
 import os
+import shutil
 import tarfile
 from pathlib import Path
 
@@ -87,9 +88,15 @@ def test_any_changed_or_missing_byte(packed: Path, tmp_path: Path) -> None:
         bad = bytearray(data)
         bad[at] ^= 0x10
         packed.write_bytes(bad)
-        with pytest.raises((DamagedError, UsageError)) as found:
-            unpack(packed, tmp_path / "b.krec")
-        assert found.value.exit_code == (2 if at < 4 else 3)
+        try:
+            same, code = unpack(packed, tmp_path / "b.krec"), None
+        except (DamagedError, UsageError) as error:
+            same, code = None, error.exit_code
+        if same is None:
+            assert code == (2 if at < 4 else 3)
+        else:  # a bit that says nothing: some of zstd's are unused, or of a code that nothing is written in
+            assert _files(same) == _files(tmp_path / "a.krec")
+            shutil.rmtree(same)
         packed.write_bytes(data[:at])
         with pytest.raises((DamagedError, UsageError)):
             open_recording(packed)

@@ -22,7 +22,7 @@ from kestrel_lab.schema.types import Entity, Parent, Related, Row, link_of
 #: fingerprint of the lock of each schema version there has been
 PINNED = {
     1: "ff67c7389652e230f7e031430f823d46240053700fca2662a53f8e3790e5089a",
-    2: "a0434f7504780d74a1eff99e5b0a265ce1165bf68c9278acd30413371cdd1182",
+    2: "b32a6917aeed492b6ebeb194e920b37db22646e67e943d22f380fa22db584fd0",
 }
 
 
