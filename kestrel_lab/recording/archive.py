@@ -10,7 +10,7 @@ import tarfile
 from collections.abc import Iterator
 from hashlib import blake2b
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import zstandard
 
@@ -24,6 +24,7 @@ from kestrel_lab.schema.errors import DamagedError, KestrelError, UsageError
 CHECKSUMS = "checksums.json"
 _LEVEL = 3  # sealed files are compressed already
 _CHUNK = 1 << 20
+_PIECE = 2048  # what is decompressed at once: at the most it becomes 64 MiB
 
 
 def pack(path: Path, out: Path) -> Path:
@@ -84,8 +85,7 @@ def unpack_into(file: Path, folder: Path) -> None:
             if source.read(4) != zstandard.FRAME_HEADER:
                 raise UsageError("this is no packed recording", where=str(file), do="give a NAME.krec.tar.zst")
             source.seek(0)
-            with zstandard.ZstdDecompressor().stream_reader(source) as stream:
-                _read_tar(stream, folder)
+            _read_tar(io.BufferedReader(_Frame(source)), folder)
     except FileNotFoundError:
         raise UsageError(f"{file} does not exist", do="give the packed recording's path") from None
     except PermissionError:
@@ -94,6 +94,37 @@ def unpack_into(file: Path, folder: Path) -> None:
         raise not_readable(file) from None
     except (zstandard.ZstdError, tarfile.TarError, EOFError, ValueError) as error:
         raise _damaged(file, str(error)) from error
+
+
+class _Frame(io.RawIOBase):
+    """The content of a file that is one zstandard frame, whole: a stream reader takes one that lacks a part of its
+    checksum.
+
+    Raises, while it is read:
+        EOFError: if the frame is cut, or something follows it.
+    """
+
+    def __init__(self, source: IO[bytes]) -> None:
+        self._source = source
+        self._frame = zstandard.ZstdDecompressor().decompressobj()
+        self._left = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, into: Any) -> int:
+        while not self._left:
+            data = self._source.read(_PIECE)
+            if self._frame.eof:
+                if data or self._frame.unused_data:
+                    raise EOFError("something follows its end")
+                return 0
+            if not data:
+                raise EOFError("it is cut")
+            self._left = self._frame.decompress(data)
+        taken, self._left = self._left[: len(into)], self._left[len(into) :]
+        into[: len(taken)] = taken
+        return len(taken)
 
 
 def _damaged(file: Path, why: str) -> KestrelError:

@@ -103,6 +103,19 @@ def test_any_changed_or_missing_byte(packed: Path, tmp_path: Path) -> None:
         assert sorted(p.name for p in tmp_path.iterdir()) == ["a.krec", "a.krec.tar.zst"]
 
 
+@pytest.mark.parametrize("cut", [1, 2, 3, 4, 5])
+def test_a_frame_that_lacks_its_last_bytes_is_cut(packed: Path, tmp_path: Path, cut: int) -> None:
+    packed.write_bytes(packed.read_bytes()[:-cut])
+    with pytest.raises(DamagedError, match="it is cut"):
+        unpack(packed, tmp_path / "b.krec")
+
+
+def test_what_follows_the_frame_is_damage(packed: Path, tmp_path: Path) -> None:
+    packed.write_bytes(packed.read_bytes() + b"x")
+    with pytest.raises(DamagedError, match="something follows"):
+        unpack(packed, tmp_path / "b.krec")
+
+
 def _tar(members: list[tarfile.TarInfo]) -> bytes:
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w") as tar:
