@@ -20,7 +20,9 @@ struct settings {
     u64 scope_id;        /* cgroup v2 id, 0 for the whole machine */
     u32 scope_level;
     u32 own_tgid;        /* the recorder */
+    u32 flags, unused;
 };
+#define WITH_ENV 1
 BPF_ARRAY(config, struct settings, 1);
 
 static __always_inline struct settings *settings(void) {
@@ -215,10 +217,16 @@ static __always_inline u32 walk_from(struct scratch *s, u64 mnt, u64 dentry) {
     s->truncated = 1;
 done:
     pos = *at;
-    if (pos == PATH_END) {
-        pos = PATH_END - 1;
+    if (pos == PATH_END) {           /* a root, whose name is /, or what hangs nowhere, as /memfd:name */
+        struct link l = {};
+        read_link(&l, dentry);
+        l.len &= 255;
+        if (l.len < 2)
+            l.len = 0;
+        pos = PATH_END - 1 - l.len;
         *at = pos;
-        s->path[PATH_END - 1] = '/';
+        s->path[pos & 4095] = '/';
+        bpf_probe_read_kernel(&s->path[(pos + 1) & 4095], l.len & 255, (void *)l.name);
     }
     return PATH_END - pos;
 }
@@ -306,6 +314,64 @@ static __always_inline void read_stdio(struct standing *s, u64 task) {
     }
 }
 
+static __always_inline u32 namespace_of(u64 holder, u64 offset, u64 inum) {
+    u64 ns = 0;
+    u32 number = 0;
+    READ(ns, holder + offset);
+    if (ns)
+        READ(number, ns + inum);
+    return number;
+}
+
+static __always_inline void read_namespaces(u32 to[NAMESPACES], u64 task) {
+    __builtin_memset(to, 0, 4 * NAMESPACES);
+#ifdef OFF_NS_UTS
+    u64 nsproxy = 0, cred = 0;
+    READ(nsproxy, task + OFF_NSPROXY);
+    READ(cred, task + OFF_CRED);
+    to[NS_USER] = namespace_of(cred, OFF_CRED_USER_NS, OFF_INUM_USER);
+    if (nsproxy) {
+        to[NS_MNT] = namespace_of(nsproxy, OFF_NS_MNT, OFF_INUM_MNT);
+        to[NS_NET] = namespace_of(nsproxy, OFF_NS_NET, OFF_INUM_NET);
+        to[NS_UTS] = namespace_of(nsproxy, OFF_NS_UTS, OFF_INUM_UTS);
+        to[NS_IPC] = namespace_of(nsproxy, OFF_NS_IPC, OFF_INUM_IPC);
+        to[NS_CGROUP] = namespace_of(nsproxy, OFF_NS_CGROUP, OFF_INUM_CGROUP);
+        to[NS_TIME] = namespace_of(nsproxy, OFF_NS_TIME, OFF_INUM_TIME);
+    }
+#ifdef OFF_SIGNAL_PIDS
+    u64 pid = 0;
+    u32 level = 0;
+    READ(pid, task + OFF_THREAD_PID);
+    if (pid) {
+        READ(level, pid + OFF_PID_LEVEL);
+        to[NS_PID] = namespace_of(pid + OFF_PID_NUMBERS + OFF_UPID_NS + (level & 31) * (OFF_UPID_NS + 8), 0, OFF_INUM_PID);
+    }
+#endif
+#endif
+}
+
+static __always_inline void read_cgroups(struct standing *s, u64 task) {
+    s->cgroup = 0;
+    s->cgroup1 = 0;
+#ifdef OFF_CG_KN
+    u64 set = 0, cgroup = 0, css = 0, other = 0, root = 0, other_root = 0, node = 0;
+    READ(set, task + OFF_CGROUPS);
+    READ(cgroup, set + OFF_CSS_DFL);
+    READ(node, cgroup + OFF_CG_KN);
+    READ(s->cgroup, node + OFF_KN_ID);
+    READ(css, set + OFF_CSS_SUBSYS + 8 * PIDS_SUBSYS);
+    if (!css)
+        return;
+    READ(other, css + OFF_CSS_CGROUP);
+    READ(root, cgroup + OFF_CG_ROOT);
+    READ(other_root, other + OFF_CG_ROOT);
+    if (root == other_root)
+        return;
+    READ(node, other + OFF_CG_KN);
+    READ(s->cgroup1, node + OFF_KN_ID);
+#endif
+}
+
 static __always_inline void fill_standing(struct standing *s, u64 task) {
     u64 parent = 0, signal = 0;
     u32 level = 0;
@@ -325,6 +391,8 @@ static __always_inline void fill_standing(struct standing *s, u64 task) {
         s->vpid = number_at(pids[1], level);
     }
 #endif
+    read_namespaces(s->namespaces, task);
+    read_cgroups(s, task);
     s->login_uid = -1;
     s->audit_session = -1;
 #ifdef OFF_LOGINUID

@@ -55,9 +55,11 @@ static __always_inline u64 mount_after(u64 at) {
 static __always_inline u64 mount_of(u64 task, u64 sb) {
     u64 root = 0, nsproxy = 0, own = 0, mount = mount_after(sb + OFF_S_MOUNTS), best = 0;
     READ(root, sb + OFF_S_ROOT);
+#ifdef OFF_NS_MNT
     READ(nsproxy, task + OFF_NSPROXY);
     if (nsproxy)
         READ(own, nsproxy + OFF_NS_MNT);
+#endif
 #pragma unroll
     for (int i = 0; i < 8; i++) {
         u64 at = 0, ns = 0;

@@ -93,52 +93,117 @@ int on_exit(struct bpf_raw_tracepoint_args *ctx) {
 }
 
 struct exec_parts {
-    u64 task, args, args_size, ts, seq;
-    u32 exe_len, cwd_len, filename_len, flags, text_len;
+    u64 task, args, args_size, env_size, ts, seq, bprm, file;
+    u32 exe_len, cwd_len, filename_len, interp_len, flags, text_len;
 };
+
+/* The address at the other end of the socket that a descriptor is: a shell may stand on one. */
+static __always_inline void fill_peer(struct exec_head *e, u64 task) {
+    u64 file = file_of(task, 0), inode = 0, socket = 0, sk = 0;
+    u16 mode = 0, port = 0;
+    __builtin_memset(e->peer, 0, 16);
+    e->peer_port = 0;
+    e->peer_family = 0;
+#if OFF_SK_DPORT
+    if (!file)
+        return;
+    READ(inode, file + OFF_F_INODE);
+    READ(mode, inode + OFF_I_MODE);
+    if ((mode & 0xf000) != 0xc000)
+        return;
+    READ(socket, file + OFF_PRIVATE_DATA);
+    READ(sk, socket + OFF_SOCKET_SK);
+    READ(e->peer_family, sk + OFF_SK_FAMILY);
+    if (e->peer_family == 10)
+        bpf_probe_read_kernel(e->peer, 16, (void *)(sk + OFF_SK_V6_REMOTE));
+    else if (e->peer_family == 2)
+        bpf_probe_read_kernel(e->peer, 4, (void *)(sk + OFF_SK_REMOTE));
+    else
+        return;
+    READ(port, sk + OFF_SK_DPORT);
+    e->peer_port = port >> 8 | port << 8;
+#endif
+}
+
+/* Which file the executable is. */
+static __always_inline void fill_executable(struct exec_head *e, u64 file, u64 bprm) {
+    u64 inode = 0, sb = 0;
+    u8 bits = 0;
+    e->inode = e->changed = 0;
+    e->changed_ns = e->device = e->links = 0;
+    e->mode = 0;
+    if (file)
+        READ(inode, file + OFF_F_INODE);
+    if (inode) {
+        READ(e->inode, inode + OFF_I_INO);
+        READ(e->mode, inode + OFF_I_MODE);
+#ifdef OFF_EXE_LINKS
+        READ(e->links, inode + OFF_EXE_LINKS);
+        READ(e->changed, inode + OFF_EXE_CTIME);
+        READ(e->changed_ns, inode + OFF_EXE_CTIME_NSEC);
+#endif
+        READ(sb, inode + OFF_I_SB);
+        READ(e->device, sb + OFF_S_DEV);
+    }
+#ifdef BIT_SECUREEXEC
+    READ(bits, bprm + BIT_SECUREEXEC / 8);
+#else
+#define BIT_SECUREEXEC 0
+#endif
+    e->secure = bits >> (BIT_SECUREEXEC % 8) & 1;
+}
 
 static __always_inline void fill_exec(struct exec_head *e, int source, struct exec_parts *p) {
     fill_place(&e->head, source, ACT_EXEC, p->ts, p->seq);
     fill_who(&e->head.who, p->task);
     e->head.flags = p->flags;
     fill_standing(&e->standing, p->task);
+    fill_executable(e, p->file, p->bprm);
+    fill_peer(e, p->task);
     e->args_size = p->args_size;
+    e->env_size = p->env_size;
     e->args_len = 0;
     e->exe_len = p->exe_len;
     e->cwd_len = p->cwd_len;
     e->filename_len = p->filename_len;
-    e->unused = 0;
+    e->interp_len = p->interp_len;
 }
 
-static __always_inline void gather(struct scratch *s, u64 mm, u64 bprm, struct exec_parts *p) {
-    u64 file = 0, fs = 0, name = 0, at;
+static __always_inline void gather(struct scratch *s, u64 mm, struct exec_parts *p) {
+    u64 file = 0, fs = 0, name = 0, interp = 0, at;
     long len;
+    volatile u64 *length = &s->name;     /* through the map: the verifier follows no values there */
     READ(file, mm + OFF_EXE_FILE);
-    if (file) {
-        p->exe_len = walk(s, file + OFF_F_PATH);
-        if (s->truncated)
-            p->flags |= FLAG_TRUNCATED_PATH;
-        pack_walk(s, 0, p->exe_len);
-    }
+    s->truncated = 0;
+    *length = file ? walk(s, file + OFF_F_PATH) : 0;
+    p->exe_len = *length;
+    p->flags |= (s->truncated & 1) * FLAG_TRUNCATED_PATH;
+    pack_walk(s, 0, p->exe_len);
     READ(fs, p->task + OFF_FS);
-    if (fs) {
-        p->cwd_len = walk(s, fs + OFF_PWD);
-        if (s->truncated)
-            p->flags |= FLAG_TRUNCATED_PATH;
-        pack_walk(s, p->exe_len, p->cwd_len);
-    }
-    READ(name, bprm + OFF_BPRM_FILENAME);
+    s->truncated = 0;
+    *length = fs ? walk(s, fs + OFF_PWD) : 0;
+    p->cwd_len = *length;
+    p->flags |= (s->truncated & 1) * FLAG_TRUNCATED_PATH;
+    pack_walk(s, p->exe_len, p->cwd_len);
+    READ(name, p->bprm + OFF_BPRM_FILENAME);
     at = p->exe_len + p->cwd_len;
     asm volatile("%0 &= 8191" : "+r"(at));
     len = bpf_probe_read_kernel_str(&s->pack[at], 4096, (void *)name);
     p->filename_len = len > 0 ? len - 1 : 0;
-    p->text_len = p->exe_len + p->cwd_len + p->filename_len;
+    READ(interp, p->bprm + OFF_BPRM_INTERP);
+    if (interp != name) {
+        at += p->filename_len;
+        asm volatile("%0 &= 16383" : "+r"(at));
+        len = bpf_probe_read_kernel_str(&s->pack[at], 256, (void *)interp);
+        p->interp_len = len > 0 ? len - 1 : 0;
+    }
+    p->text_len = p->exe_len + p->cwd_len + p->filename_len + p->interp_len;
 }
 
 static __always_inline int send_exec0(struct scratch *s, struct exec_parts *p) {
     struct counts *c = counts_of(SRC_EXEC0);
     struct exec0_rec *r;
-    u64 n = p->args_size, t = p->text_len;
+    u64 n = p->args_size + p->env_size, t = p->text_len;
     if (!c)
         return 0;
     p->seq = next_seq(c);
@@ -162,7 +227,7 @@ static __always_inline int send_exec0(struct scratch *s, struct exec_parts *p) {
 static __always_inline int send_exec1(struct scratch *s, struct exec_parts *p) {
     struct counts *c = counts_of(SRC_EXEC1);
     struct exec1_rec *r;
-    u64 n = p->args_size, t = p->text_len;
+    u64 n = p->args_size + p->env_size, t = p->text_len;
     if (!c)
         return 0;
     p->seq = next_seq(c);
@@ -186,7 +251,7 @@ static __always_inline int send_exec1(struct scratch *s, struct exec_parts *p) {
 static __always_inline int send_exec2(struct scratch *s, struct exec_parts *p) {
     struct counts *c = counts_of(SRC_EXEC2);
     struct exec2_rec *r;
-    u64 n = p->args_size, t = p->text_len;
+    u64 n = p->args_size + p->env_size, t = p->text_len;
     if (!c)
         return 0;
     p->seq = next_seq(c);
@@ -199,7 +264,9 @@ static __always_inline int send_exec2(struct scratch *s, struct exec_parts *p) {
     fill_exec(&r->exec, SRC_EXEC2, p);
     if (n > EXEC_ARGS2) {
         n = EXEC_ARGS2;
-        r->exec.head.flags |= FLAG_TRUNCATED_ARGS;
+        r->exec.head.flags |= p->args_size > n ? FLAG_TRUNCATED_ARGS | FLAG_TRUNCATED_ENV : FLAG_TRUNCATED_ENV;
+        if (!p->env_size)
+            r->exec.head.flags &= ~FLAG_TRUNCATED_ENV;
     }
     asm volatile("%0 &= 65535" : "+r"(n));
     if (n <= EXEC_ARGS2 && !bpf_probe_read_user(r->args, n, (void *)p->args))
@@ -211,24 +278,33 @@ static __always_inline int send_exec2(struct scratch *s, struct exec_parts *p) {
     return 0;
 }
 
-/* sched_process_exec(task, old_pid, bprm): the new image stands, argv lies in its own memory. */
+/* sched_process_exec(task, old_pid, bprm): the new image stands, argv lies in its own memory, the environment behind. */
 int on_exec(struct bpf_raw_tracepoint_args *ctx) {
     int zero = 0;
-    u64 mm = 0, end = 0;
+    u64 mm = 0, end = 0, env = 0, env_end = 0, size;
     struct settings *set = settings();
     struct scratch *s = exec_scratch.lookup(&zero);
     struct exec_parts p = {};
     if (!set || !s || !in_scope(set))
         return 0;
     p.task = ctx->args[0];
+    p.bprm = ctx->args[2];
     READ(mm, p.task + OFF_MM);
     READ(p.args, mm + OFF_ARG_START);
     READ(end, mm + OFF_ARG_END);
     p.args_size = end - p.args;
-    gather(s, mm, ctx->args[2], &p);
-    if (p.args_size <= EXEC_ARGS0 && p.text_len <= EXEC_TEXT0)
+    gather(s, mm, &p);   /* before what differs: the verifier follows the walks once for every way to them */
+    READ(p.file, mm + OFF_EXE_FILE);
+    if (set->flags & WITH_ENV) {
+        READ(env, mm + OFF_ENV_START);
+        READ(env_end, mm + OFF_ENV_END);
+        if (env == end && env_end > env)
+            p.env_size = env_end - env;
+    }
+    size = p.args_size + p.env_size;
+    if (size <= EXEC_ARGS0 && p.text_len <= EXEC_TEXT0)
         return send_exec0(s, &p);
-    if (p.args_size <= EXEC_ARGS1)
+    if (size <= EXEC_ARGS1)
         return send_exec1(s, &p);
     return send_exec2(s, &p);
 }

@@ -5,7 +5,8 @@
  */
 
 enum source { SRC_FORK, SRC_EXIT, SRC_EXEC0, SRC_EXEC1, SRC_EXEC2, SRC_FILE0, SRC_FILE1, SRC_NET, SRC_SOCKET, SRC_ACT,
-              SRC_SIGNAL, SRC_DIRTY0, SRC_DIRTY1, SRC_DATAGRAM, SOURCES };
+              SRC_SIGNAL, SRC_DIRTY0, SRC_DIRTY1, SRC_DATAGRAM, SRC_CGROUP0,
+              SRC_CGROUP1, SOURCES };
 
 /* Action codes of the field table. */
 enum action {
@@ -15,12 +16,13 @@ enum action {
     ACT_DATAGRAM = 26, ACT_DISCONNECT = 27, ACT_RAW_SOCKET = 28, ACT_LOOKUP = 29,
     ACT_UID = 30, ACT_GID = 31, ACT_SESSION = 32, ACT_PTRACE = 33, ACT_KILL = 34, ACT_MEMFD = 35, ACT_NAME = 36,
     ACT_MEMORY = 37, ACT_VM_WRITE = 38, ACT_PIDFD_GETFD = 39, ACT_UNSHARE = 40, ACT_SETNS = 41,
-    ACT_OPEN_READ = 43, ACT_EXEC_FAILED = 44, ACT_BPF_LOAD = 45, ACT_MODIFICATION = 46, ACT_CLOCK = 53, ACT_IO_URING = 54,
+    ACT_OPEN_READ = 43, ACT_EXEC_FAILED = 44, ACT_BPF_LOAD = 45, ACT_MODIFICATION = 46, ACT_CLOCK = 53, ACT_IO_URING = 54, ACT_CGROUP = 55,
 };
 
 #define FLAG_TRUNCATED_PATH 2
 #define FLAG_TRUNCATED_ARGS 4
 #define FLAG_RACED 8
+#define FLAG_TRUNCATED_ENV 32
 
 /* Who acted: the process by (tgid, start, exec_seq), and its credentials. */
 struct who {
@@ -33,6 +35,8 @@ struct who {
     char comm[16];
 };
 
+enum namespace { NS_MNT, NS_PID, NS_NET, NS_USER, NS_UTS, NS_IPC, NS_CGROUP, NS_TIME, NAMESPACES };
+
 /* Where a process stands among others, when its image begins. Pids are those of the initial namespace. */
 struct standing {
     u64 real_start;      /* real_parent */
@@ -43,7 +47,9 @@ struct standing {
     u32 devices[3];      /* of descriptors 0, 1, 2, if they are devices */
     u16 modes[3];        /* their file types, and 1; 0: closed */
     u16 unused;
+    u32 namespaces[NAMESPACES];      /* inode numbers; 0: not known */
     u32 unused2;
+    u64 cgroup, cgroup1; /* ids: in the v2 hierarchy, and in that of pids where it is another */
 };
 
 struct head {
@@ -67,13 +73,19 @@ struct proc_rec {        /* fork: who = the child; exit: who = the process that 
 struct exec_head {
     struct head head;
     struct standing standing;
+    u64 inode, changed;  /* of the executable; when it was changed last, s since 1970 */
+    u32 changed_ns, device, links;
     u32 args_size;       /* arg_end - arg_start */
-    u32 args_len;        /* bytes of it that follow */
-    u16 exe_len, cwd_len, filename_len, unused;
+    u32 env_size;        /* env_end - env_start, if it is asked for */
+    u32 args_len;        /* bytes of both that follow */
+    u8 peer[16];         /* of the socket that descriptor 0 is */
+    u16 peer_port, peer_family;
+    u16 mode, secure;    /* of the executable; whether the exec gave rights */
+    u16 exe_len, cwd_len, filename_len, interp_len;
 };
 
-#define EXEC_TEXT0 768   /* exe, cwd and filename, back to back */
-#define EXEC_TEXT 12288
+#define EXEC_TEXT0 768   /* exe, cwd, filename and interpreter, back to back */
+#define EXEC_TEXT 12800
 #define EXEC_ARGS0 512
 #define EXEC_ARGS1 4096
 #define EXEC_ARGS2 37888

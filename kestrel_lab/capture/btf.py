@@ -13,7 +13,7 @@ VMLINUX = Path("/sys/kernel/btf/vmlinux")
 
 _HEAD = struct.Struct("<III")
 _AGGREGATES = (4, 5)  # struct, union
-_PTR, _TYPEDEF, _PROTO = 2, 8, 13
+_PTR, _ENUM, _TYPEDEF, _PROTO = 2, 6, 8, 13
 _TRANSPARENT = (8, 9, 10, 11, 18)  # typedef, volatile, const, restrict, type tag
 #: bytes after the 12-byte head, by kind: (fixed, per member)
 _TAIL = {1: (4, 0), 3: (12, 0), 4: (0, 12), 5: (0, 12), 6: (0, 8), 13: (0, 8), 14: (4, 0), 15: (0, 12), 17: (4, 0),
@@ -47,6 +47,7 @@ class Btf:
         self._text = data[head + text_at : head + text_at + text_len]
         self._types: list[_Type] = [_Type(0, 0, 0, 0, 0)]
         self._by_name: dict[tuple[bool, bytes], int] = {}
+        self._enums: dict[bytes, int] = {}
         self._read()
 
     @classmethod
@@ -73,7 +74,24 @@ class Btf:
             if step is None:
                 return None
             total, found = total + step[0], step[1]
-        return total
+        return total // 8
+
+    def bit(self, path: str) -> int | None:
+        """Return the place of a bit field in bits, as `offset` gives that of a member in bytes."""
+        first, name = path.split(".")
+        index = self._by_name.get((True, first.encode()))
+        found = None if index is None else self._member(index, name.encode())
+        return None if found is None else found[0]
+
+    def enumerator(self, path: str) -> int | None:
+        """Return the value of `enum.NAME`; None if there is none."""
+        first, name = path.split(".")
+        index = self._enums.get(first.encode())
+        for i in range(self._types[index].members if index is not None else 0):
+            label, value = struct.unpack_from("<Ii", self._types_data, self._types[index or 0].body + 8 * i)
+            if self._string(label) == name.encode():
+                return int(value)
+        return None
 
     def tracepoint_args(self, name: str) -> int:
         """Return the number of arguments of a raw tracepoint, 0 if it is not known."""
@@ -97,6 +115,8 @@ class Btf:
             at += 12
             if (count and kind in _AGGREGATES) or kind == _TYPEDEF:
                 self._by_name.setdefault((kind != _TYPEDEF, self._string(name)), len(self._types))
+            elif count and kind == _ENUM:
+                self._enums.setdefault(self._string(name), len(self._types))
             append(_Type(kind, ref, at, count, info >> 31))
             tail = tails.get(kind)
             if tail is not None:
@@ -111,12 +131,13 @@ class Btf:
         return index
 
     def _member(self, index: int, name: bytes) -> tuple[int, int] | None:
+        """Return (place in bits, type) of a member, also of one that lies in an unnamed one."""
         entry = self._types[index]
         if entry.kind not in _AGGREGATES:
             return None
         for i in range(entry.members):
             label, ref, bits = struct.unpack_from("<III", self._types_data, entry.body + 12 * i)
-            offset = (bits & 0xFFFFFF if entry.bits else bits) // 8
+            offset = bits & 0xFFFFFF if entry.bits else bits
             target = self._resolve(ref)
             if label and self._string(label) == name:
                 return offset, target

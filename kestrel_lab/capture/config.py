@@ -18,6 +18,7 @@ class CaptureConfig:
     Attributes:
         actions: action codes to capture; None for all. fork, exec and end always are.
         reads: whether opens for reading are captured too (`open_read`); they are most of what a machine does.
+        env: whether the environment of what is run is captured; secrets often stand there.
         cgroup: a cgroup v2 folder; only what happens in it or below is captured, the rest is not even counted.
         ring_pages: sizes of rings in pages (powers of two), by name, where they differ from the defaults.
         epoch_ns, epoch_rows, epoch_bytes: an epoch closes this long after its first event, or at so many rows or
@@ -29,6 +30,7 @@ class CaptureConfig:
 
     actions: frozenset[int] | None = None
     reads: bool = False
+    env: bool = False
     cgroup: Path | None = None
     ring_pages: Mapping[str, int] = field(default_factory=dict)
     epoch_ns: int = 50_000_000

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from kestrel_lab.capture.image import COLUMNS, LINKS, STRINGS, Image, ImageTexts
+from kestrel_lab.capture.cgroups import Cgroups, container_id
+from kestrel_lab.capture.image import COLUMNS, LINKS, LISTS, STRINGS, Image, ImageTexts
 from kestrel_lab.capture.leaders import entry_type
+from kestrel_lab.capture.records import NAMESPACES
 from kestrel_lab.capture.snapshot import copy_entities
 from kestrel_lab.capture.standing import UNKNOWN, Key, Standing
 from kestrel_lab.capture.users import Names, users
@@ -20,7 +22,8 @@ MAX_ANCESTORS = 64
 #: where a process stands among others, as far as an exec does not change it
 _KEPT = (
     "pgid", "sid", "real_parent", "group_leader", "session_leader", "entry_leader", "entry_type", "audit_user_id",
-    "audit_session", "vpid", "tty_major", "tty_minor",
+    "audit_session", "vpid", "tty_major", "tty_minor", "cgroup", "container_id",
+    *(f"ns_{name}" for name in NAMESPACES),
 )  # fmt: skip
 
 
@@ -36,10 +39,14 @@ class Images:
         boot_id: the kernel's boot id, 16 bytes.
         segment: the segment to write rows to.
         names: of users; those of this host if none are given.
+        cgroups: of this host if none are given.
     """
 
-    def __init__(self, boot_id: bytes, segment: GrowingSegment, names: Names | None = None) -> None:
+    def __init__(
+        self, boot_id: bytes, segment: GrowingSegment, names: Names | None = None, cgroups: Cgroups | None = None
+    ) -> None:
         self._boot_id = boot_id
+        self.cgroups = cgroups or Cgroups()
         self._names = names or users()
         self.segment = segment
         self._by_key: dict[Key, Image] = {}
@@ -80,7 +87,7 @@ class Images:
         real_parent = self.ref_of(standing.real_parent, event_id, ts)
         image = self._image(key, parent.ref, event_id, PRECISION_EVENT)
         image.name, image.executable, image.working_directory = parent.name, parent.executable, parent.working_directory
-        image.args, image.truncated = parent.args, parent.truncated
+        image.args, image.env, image.truncated = parent.args, parent.env, parent.truncated
         image.real_parent = real_parent
         self._add(image, ts)
         self._place(image, standing, parent)
@@ -133,7 +140,7 @@ class Images:
         new, self._new = self._new, []
         if new:
             columns = {name: [getattr(image, name) for image in new] for name in COLUMNS}
-            self.segment.entities.extend(columns, {"args": [image.args for image in new]})
+            self.segment.entities.extend(columns, {name: [getattr(image, name) for image in new] for name in LISTS})
 
     def forget(self, now_ns: int) -> None:
         """Drop images that ended longer ago than any event could still name them."""
@@ -153,13 +160,13 @@ class Images:
         moved = copy_entities(old, segment, [image.ref for image in kept], MAX_ANCESTORS)
         entities = segment.entities
         columns = [(name, entities.column(name).tolist()) for name in (*LINKS, *STRINGS)]
-        offsets, codes = entities.lists("args")
-        starts, args = offsets.tolist(), codes.tolist()
+        lists = [(name, *(part.tolist() for part in entities.lists(name))) for name in LISTS]
         for image in kept:
             ref = image.ref = int(moved[image.ref])
             for name, values in columns:
                 setattr(image, name, values[ref])
-            image.args = tuple(args[starts[ref] : starts[ref + 1]])
+            for name, starts, codes in lists:
+                setattr(image, name, tuple(codes[starts[ref] : starts[ref + 1]]))
 
     def _before(self, key: Key) -> Image | None:
         """Return the image that a process had until now."""
@@ -177,6 +184,8 @@ class Images:
         image.working_directory = strings("entity:working_directory").code(texts.working_directory)
         code = strings("entity:args").code
         image.args = tuple([code(arg) for arg in texts.args])
+        code = strings("entity:env").code
+        image.env = tuple([code(variable) for variable in texts.env])
         image.truncated = texts.truncated
         return image
 
@@ -196,6 +205,11 @@ class Images:
         image.vpid = standing.vpid + 1 if standing.vpid else 0
         if standing.tty:
             image.tty_major, image.tty_minor = standing.tty_major + 1, standing.tty_minor + 1
+        path = self.cgroups.path(standing.cgroup, standing.cgroup1)
+        image.cgroup = self.segment.strings("entity:cgroup").code(path)
+        image.container_id = self.segment.strings("entity:container_id").code(container_id(path))
+        for name, number in zip(NAMESPACES, standing.namespaces, strict=True):
+            setattr(image, f"ns_{name}", number and number + 1)
         image.interactive = 0 if standing.interactive is None else 1 + standing.interactive
 
     def _leader(self, image: Image, pid: int, of_kin: tuple[int, int]) -> int:

@@ -32,12 +32,14 @@ from kestrel_lab.capture.tables import (
 from kestrel_lab.schema.build import ArrayRows, GrowingSegment
 from kestrel_lab.schema.columns import FLAG_LATE, FLAG_TRUNCATED_ARGS
 from kestrel_lab.schema.epoch import Epoch, Gap
+from kestrel_lab.schema.schema import BUILTIN
 
 Index = npt.NDArray[np.intp]
 
 _TABLE_OF_RING = ["network" if r == "net" else "file" if r.startswith("file") else "process" for r in RINGS]
 _TABLES = ("process", "file", "network")
 _IMAGE_RINGS = np.array([r == "proc" or r.startswith("exec") for r in RINGS])
+_CGROUP = BUILTIN.action_code("file", "cgroup_creation")
 _ACTS = tuple(RINGS).index("act")
 _RING_TABLE = np.array([_TABLES.index(t) for t in _TABLE_OF_RING], np.uint8)
 
@@ -108,6 +110,8 @@ class EpochBuilder:
 
     def _entities(self, raw: _Raw, first: int) -> npt.NDArray[np.uint32]:
         """Make the images that this epoch's forks and execs begin, and return each event's entity row."""
+        for at in np.flatnonzero(raw.action == _CGROUP).tolist():
+            self._cgroup(raw.record(at))
         for at in np.flatnonzero(_IMAGE_RINGS[raw.ring]).tolist():
             self._process_event(raw.record(at), first + at)
         who = raw.who
@@ -127,6 +131,11 @@ class EpochBuilder:
         if _ACTS not in raw.records:
             return None
         return target_columns(self.images, raw.records[_ACTS], first + int(raw.positions[_ACTS][0]))
+
+    def _cgroup(self, one: Any) -> None:
+        size = int(one["lens"][0])
+        path = one["text"].tobytes()[:size]
+        self.images.cgroups.add(int(one["numbers"][0]), int(one["inode"]), path)
 
     def _process_event(self, one: Any, event_id: int) -> None:
         head = one["head"]
@@ -244,10 +253,10 @@ def _text(comm: Any) -> bytes:
 def _exec_texts(one: Any, comm: bytes) -> ImageTexts:
     exe_len, cwd_len, args_len = int(one["exe_len"]), int(one["cwd_len"]), int(one["args_len"])
     text = one["text"][: exe_len + cwd_len].tobytes()
-    raw = one["args"][:args_len].tobytes()
-    args = raw.removesuffix(b"\0").split(b"\0") if raw else []
+    raw, args_size = one["args"][:args_len].tobytes(), int(one["args_size"])
+    args, env = (part.removesuffix(b"\0").split(b"\0") if part else [] for part in (raw[:args_size], raw[args_size:]))
     exe = text[:exe_len] or None
     truncated = int(one["head"]["flags"])
-    if not args_len and int(one["args_size"]):
+    if not args_len and args_size:
         truncated |= FLAG_TRUNCATED_ARGS  # they could not be read
-    return ImageTexts(file_name(exe, comm), exe, text[exe_len:] or None, args, truncated & 0xFF)
+    return ImageTexts(file_name(exe, comm), exe, text[exe_len:] or None, args, truncated & 0xFF, env)

@@ -12,6 +12,7 @@ from kestrel_lab.schema.types import Physical
 #: columns of the entity table by what an image holds: codes, rows of the table, numbers stored plus one
 STRINGS = tuple(c.name for c in ENTITY_COLUMNS if c.physical is Physical.CODE)
 LINKS = tuple(c.name for c in ENTITY_COLUMNS if c.physical is Physical.REF)
+LISTS = tuple(c.name for c in ENTITY_COLUMNS if c.physical is Physical.CODES)
 COLUMNS = tuple(c.name for c in ENTITY_COLUMNS if c.physical is not Physical.CODES)
 
 
@@ -46,6 +47,17 @@ class Image:
     tty_major: int = 0
     tty_minor: int = 0
     interactive: int = 0
+    cgroup: int = 0
+    container_id: int = 0
+    ns_mnt: int = 0
+    ns_pid: int = 0
+    ns_net: int = 0
+    ns_user: int = 0
+    ns_uts: int = 0
+    ns_ipc: int = 0
+    ns_cgroup: int = 0
+    ns_time: int = 0
+    env: tuple[int, ...] = ()
     pgid: int = 0  #: process group and session, pids of the initial namespace
     sid: int = 0
     ref: int = 0
@@ -76,3 +88,4 @@ class ImageTexts:
     working_directory: bytes | None
     args: Sequence[bytes]
     truncated: int = 0
+    env: Sequence[bytes] = ()

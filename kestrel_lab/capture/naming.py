@@ -9,7 +9,7 @@ from kestrel_lab.schema.schema import BUILTIN
 
 CODES = {action.name: action.code for action in BUILTIN.actions_of("file")}
 #: actions whose one text is the path of the file that was reached
-REACHED = tuple(CODES[name] for name in ("open", "creation", "open_read", "modification"))
+REACHED = tuple(CODES[name] for name in ("open", "creation", "open_read", "modification", "cgroup_creation"))
 
 
 @dataclass(frozen=True, slots=True)

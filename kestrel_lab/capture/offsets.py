@@ -55,7 +55,13 @@ CORE = Group({
     "ARG_START": ("mm_struct.arg_start",),
     "ARG_END": ("mm_struct.arg_end",),
     "EXE_FILE": ("mm_struct.exe_file",),
+    "ENV_START": ("mm_struct.env_start",),
+    "ENV_END": ("mm_struct.env_end",),
     "BPRM_FILENAME": ("linux_binprm.filename",),
+    "BPRM_INTERP": ("linux_binprm.interp",),
+    "I_INO": ("inode.i_ino",),
+    "I_SB": ("inode.i_sb",),
+    "S_DEV": ("super_block.s_dev",),
     "F_INODE": ("file.f_inode",),
     "I_MODE": ("inode.i_mode",),
     "I_RDEV": ("inode.i_rdev",),
@@ -71,9 +77,6 @@ SYSCALLS = Group({
     "R_CX": ("pt_regs.cx",),
     "F_MODE": ("file.f_mode",),
     "F_FLAGS": ("file.f_flags",),
-    "I_INO": ("inode.i_ino",),
-    "I_SB": ("inode.i_sb",),
-    "S_DEV": ("super_block.s_dev",),
     "PRIVATE_DATA": ("file.private_data",),
     "SOCKET_SK": ("socket.sk",),
     "I_PRIVATE": ("inode.i_private",),
@@ -129,8 +132,6 @@ DIRTY = Group({
     "S_MOUNTS": ("super_block.s_mounts",),
     "S_ROOT": ("super_block.s_root",),
     "MNT_NS": ("mount.mnt_ns",),
-    "NSPROXY": ("task_struct.nsproxy",),
-    "NS_MNT": ("nsproxy.mnt_ns",),
     "I_DENTRY": ("inode.i_dentry",),
     "D_ALIAS": ("dentry.d_u.d_alias", "dentry.d_alias"),
     "I_GENERATION": ("inode.i_generation",),
@@ -145,6 +146,33 @@ DIRTY = Group({
 #: how the mounts of a file system hang together: one of the two; without both the first one has to do
 MOUNT_LIST = Group({"MNT_INSTANCE": ("mount.mnt_instance",)}, optional=True)
 MOUNT_CHAIN = Group({"MNT_NEXT": ("mount.mnt_next_for_sb",)}, optional=True)
+
+EXECUTABLE = Group({
+    "EXE_LINKS": ("inode.i_nlink",),
+    "EXE_CTIME": ("inode.i_ctime_sec", "inode.__i_ctime.tv_sec", "inode.i_ctime.tv_sec"),
+    "EXE_CTIME_NSEC": ("inode.i_ctime_nsec", "inode.__i_ctime.tv_nsec", "inode.i_ctime.tv_nsec"),
+}, needed_by=("executables",), optional=True)  # fmt: skip
+
+NAMESPACES = Group({
+    "NSPROXY": ("task_struct.nsproxy",),
+    "CRED_USER_NS": ("cred.user_ns",),
+    **{f"NS_{name.upper()}": (f"nsproxy.{name}_ns",) for name in ("mnt", "net", "uts", "ipc", "cgroup", "time")},
+    "INUM_MNT": ("mnt_namespace.ns.inum",),
+    "INUM_NET": ("net.ns.inum",),
+    **{f"INUM_{name.upper()}": (f"{name}_namespace.ns.inum",)
+       for name in ("pid", "user", "uts", "ipc", "cgroup", "time")},
+}, needed_by=("namespaces",), optional=True)  # fmt: skip
+
+CGROUPS = Group({
+    "CGROUPS": ("task_struct.cgroups",),
+    "CSS_DFL": ("css_set.dfl_cgrp",),
+    "CSS_SUBSYS": ("css_set.subsys",),
+    "CSS_CGROUP": ("cgroup_subsys_state.cgroup",),
+    "CG_KN": ("cgroup.kn",),
+    "CG_ROOT": ("cgroup.root",),
+    "CG_HIERARCHY": ("cgroup_root.hierarchy_id",),
+    "KN_ID": ("kernfs_node.id",),
+}, needed_by=("cgroup_mkdir",), optional=True)  # fmt: skip
 
 LEADERS = Group({
     "SIGNAL_PIDS": ("signal_struct.pids",),
@@ -170,7 +198,8 @@ AUDIT = Group({
 COMPAT = Group({"TI_STATUS": ("task_struct.thread_info.status",)}, needed_by=("32-bit calls",), optional=True)
 
 GROUPS = (
-    CORE, SYSCALLS, SOCKETS, UNIX_SOCKETS, SIGNALS, DIRTY, MOUNT_LIST, MOUNT_CHAIN, LEADERS, TERMINALS, AUDIT, COMPAT,
+    CORE, SYSCALLS, SOCKETS, UNIX_SOCKETS, SIGNALS, DIRTY, MOUNT_LIST, MOUNT_CHAIN, EXECUTABLE, NAMESPACES, CGROUPS,
+    LEADERS, TERMINALS, AUDIT, COMPAT,
 )  # fmt: skip
 
 
@@ -185,13 +214,17 @@ class Offsets:
     disabled: Mapping[str, tuple[str, ...]]
     exit_has_group_dead: bool
     has_task_regs: bool
+    secureexec_bit: int | None = None
+    pids_subsystem: int | None = None
 
     def cflags(self) -> list[str]:
         """Return the compiler flags that carry them."""
         flags = [f"-DOFF_{name}={value}" for name, value in self.values.items()]
         span = 16 + max(self.values[name] for name in ("F_PATH", "F_MODE", "F_FLAGS", "F_INODE"))
         return [*flags, f"-DFILE_SPAN={-(-span // 8) * 8}", f"-DEXIT_HAS_GROUP_DEAD={int(self.exit_has_group_dead)}",
-                f"-DHAS_TASK_REGS={int(self.has_task_regs)}"]  # fmt: skip
+                f"-DHAS_TASK_REGS={int(self.has_task_regs)}",
+            *([] if self.secureexec_bit is None else [f"-DBIT_SECUREEXEC={self.secureexec_bit}"]),
+            f"-DPIDS_SUBSYS={self.pids_subsystem or 0}"]  # fmt: skip
 
 
 def resolve_offsets(btf: Btf) -> Offsets:
@@ -215,5 +248,7 @@ def resolve_offsets(btf: Btf) -> Offsets:
         disabled |= dict.fromkeys(group.needed_by if missing else (), tuple(missing))
     for name in (n for g in (SYSCALLS, SOCKETS, SIGNALS, DIRTY) for n in g.paths):
         values.setdefault(name, 0)  # its hook is not attached; the text must still compile
-    return Offsets(values, disabled, btf.tracepoint_args("sched_process_exit") >= 2,
-                   btf.has_helper("bpf_task_pt_regs"))  # fmt: skip
+    return Offsets(
+        values, disabled, btf.tracepoint_args("sched_process_exit") >= 2, btf.has_helper("bpf_task_pt_regs"),
+        btf.bit("linux_binprm.secureexec"), btf.enumerator("cgroup_subsys_id.pids_cgrp_id"),
+    )  # fmt: skip

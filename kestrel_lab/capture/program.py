@@ -25,8 +25,8 @@ from kestrel_lab.capture.syscalls import dispatch_entries, named_calls
 from kestrel_lab.schema.errors import UnavailableError
 from kestrel_lab.schema.resources import resource
 
-PARTS = ("records.h", "common.h", "calls.h", "process.c", "network.c", "datagrams.c", "file.c", "modified.c", "acts.c",
-         "syscalls.c")  # fmt: skip
+PARTS = ("records.h", "common.h", "calls.h", "process.c", "network.c", "datagrams.c", "file.c", "modified.c",
+         "cgroups.c", "acts.c", "syscalls.c")  # fmt: skip
 
 #: raw tracepoint to the function that serves it, in the order they are attached
 HOOKS: Mapping[str, str] = {
@@ -37,6 +37,7 @@ HOOKS: Mapping[str, str] = {
     "sock_send_length": "on_sent",
     "net_dev_queue": "on_packet",
     "signal_generate": "on_signal",
+    "cgroup_mkdir": "on_cgroup",
     "writeback_mark_inode_dirty": "on_dirty",
     "sys_enter": "on_sys_enter",
     "sys_exit": "on_sys_exit",
@@ -128,11 +129,13 @@ class Program:
             "-Wno-everything",
         ]
 
-    def configure(self, actions: int, scope_id: int, scope_level: int, own_tgid: int) -> None:
-        """Set the pushdown bits, the cgroup scope (id 0: none) and the recorder's own process. Takes effect at once."""
+    def configure(self, actions: int, scope_id: int, scope_level: int, own_tgid: int, *, env: bool = False) -> None:
+        """Set the pushdown bits, the cgroup scope (id 0: none), the recorder's own process, and whether environments
+        are read. Takes effect at once."""
         table = self._bpf[b"config"]
         value = table.Leaf()
         value.actions, value.scope_id, value.scope_level, value.own_tgid = actions, scope_id, scope_level, own_tgid
+        value.flags = int(env)
         table[ctypes.c_int(0)] = value
 
     def attach(self, hooks: frozenset[str]) -> None:

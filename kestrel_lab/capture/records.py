@@ -18,10 +18,10 @@ RECORD_VERSION = 2
 BUSY = 0x8000_0000
 
 SOURCES = ("fork", "exit", "exec0", "exec1", "exec2", "file0", "file1", "net", "socket", "act", "signal",
-           "dirty0", "dirty1", "datagram")  # fmt: skip
+           "dirty0", "dirty1", "datagram", "cgroup0", "cgroup1")  # fmt: skip
 
 ARGS_SIZES = (512, 4096, 37888)
-EXEC_TEXT_SIZES = (768, 12288, 12288)
+EXEC_TEXT_SIZES = (768, 12800, 12800)
 FILE_TEXT_SIZES = (256, 16384)
 
 WHO = np.dtype([
@@ -30,10 +30,11 @@ WHO = np.dtype([
     ("effective", "u8"), ("comm", "u1", 16),
 ])  # fmt: skip
 
+NAMESPACES = ("mnt", "pid", "net", "user", "uts", "ipc", "cgroup", "time")
 STANDING = np.dtype([
     ("real_start", "u8"), ("real_tgid", "u4"), ("real_exec_seq", "u4"), ("pgid", "u4"), ("sid", "u4"), ("vpid", "u4"),
     ("login_uid", "u4"), ("audit_session", "u4"), ("tty", "u4"), ("devices", "u4", 3), ("modes", "u2", 3),
-    ("unused", "u2"), ("unused2", "u4"),
+    ("unused", "u2"), ("namespaces", "u4", len(NAMESPACES)), ("unused2", "u4"), ("cgroup", "u8"), ("cgroup1", "u8"),
 ])  # fmt: skip
 
 _PLACE = [
@@ -51,8 +52,10 @@ PROC = np.dtype([
 
 def _exec(size: int) -> np.dtype[np.void]:
     return np.dtype([
-        *_HEAD, ("standing", STANDING), ("args_size", "u4"), ("args_len", "u4"), ("exe_len", "u2"),
-        ("cwd_len", "u2"), ("filename_len", "u2"), ("unused", "u2"),
+        *_HEAD, ("standing", STANDING), ("inode", "u8"), ("changed", "u8"), ("changed_ns", "u4"), ("device", "u4"),
+        ("links", "u4"), ("args_size", "u4"), ("env_size", "u4"), ("args_len", "u4"), ("peer", "u8", 2),
+        ("peer_port", "u2"), ("peer_family", "u2"), ("mode", "u2"), ("secure", "u2"), ("exe_len", "u2"),
+        ("cwd_len", "u2"), ("filename_len", "u2"), ("interp_len", "u2"),
         ("args", "u1", ARGS_SIZES[size]), ("text", "u1", EXEC_TEXT_SIZES[size]),
     ])  # fmt: skip
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Mapping
-from ipaddress import IPv6Address
 
 import numpy as np
 import numpy.typing as npt
 
+from kestrel_lab.capture.addresses import ip_text
 from kestrel_lab.capture.coded import coded, coded_numbers
 from kestrel_lab.capture.dns import question
 from kestrel_lab.capture.intern import masked
@@ -143,11 +143,3 @@ def _kinds(segment: GrowingSegment, family: Array, words: Array, ip: npt.NDArray
         return b"ipv6" if b":" in ip_text(int(family[row]), words[row].tobytes()) else b"ipv4"
 
     return coded(segment, "network:network.type", [family, words, ip], text)
-
-
-def ip_text(family: int, raw: bytes) -> bytes:
-    """Return the canonical text of an address; an IPv4 address mapped into IPv6 is written as IPv4."""
-    if family != socket.AF_INET6:
-        return socket.inet_ntoa(raw[:4]).encode()
-    address = IPv6Address(raw)
-    return str(address.ipv4_mapped or address).encode()

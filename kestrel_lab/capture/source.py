@@ -34,7 +34,8 @@ RECURSION_CHECK_NS = 1_000_000_000
 ALWAYS = frozenset(BUILTIN.action_code("process", name) for name in ("fork", "exec", "end"))
 _END_OF_TIME = 2**63
 
-_EXIT_ONLY = ("creation", "open", "open_read", "modification")
+_OTHER_HOOKS = ("modification", "cgroup_creation")
+_EXIT_ONLY = ("creation", "open", "open_read", *_OTHER_HOOKS)
 _DATAGRAMS = {("network", "datagram_sent"), ("network", "lookup_requested")}
 _HOOK_ACTIONS = {
     "inet_sock_set_state": {("network", f"connection_{name}") for name in ("attempted", "result")}
@@ -42,10 +43,11 @@ _HOOK_ACTIONS = {
     "sock_send_length": _DATAGRAMS,
     "net_dev_queue": _DATAGRAMS,
     "signal_generate": {("process", "kill")},
+    "cgroup_mkdir": {("file", "cgroup_creation")},
     "writeback_mark_inode_dirty": {("file", "modification")},
     "sys_enter": {("file", a.name) for a in BUILTIN.actions_of("file") if a.name not in _EXIT_ONLY}
     | {("process", "uid_change"), ("process", "gid_change")},
-    "sys_exit": {("file", a.name) for a in BUILTIN.actions_of("file") if a.name != "modification"}
+    "sys_exit": {("file", a.name) for a in BUILTIN.actions_of("file") if a.name not in _OTHER_HOOKS}
     | {("network", a.name) for a in BUILTIN.actions_of("network") if a.name != "connection_result"} - _DATAGRAMS
     | {("process", a.name) for a in BUILTIN.actions_of("process") if a.name not in ("fork", "exec", "end", "kill")},
 }
@@ -142,6 +144,7 @@ class LiveSource:
             "rings": {ring.name: ring.size for ring in self._program.rings},
             "clock": {"boot_ns": _boot_ns(), "wall_ns": time.time_ns()},
             "reads": self.config.reads,
+            "env": self.config.env,
             "cgroup": None if self.config.cgroup is None else str(self.config.cgroup),
             "processes_at_start": self._processes_at_start,
         }
@@ -153,7 +156,7 @@ class LiveSource:
         if not self.config.reads:
             wanted -= ON_REQUEST
         bits = sum(1 << code for code in wanted)
-        self._program.configure(bits, *self._scope, os.getpid())
+        self._program.configure(bits, *self._scope, os.getpid(), env=self.config.env)
         self._program.attach(hooks_for(wanted))
 
     def poll(self, timeout_s: float) -> list[Epoch]:

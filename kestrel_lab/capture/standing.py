@@ -8,6 +8,8 @@ import stat
 from dataclasses import dataclass
 from typing import Any
 
+from kestrel_lab.capture.records import NAMESPACES
+
 #: (tgid, group leader's start_boottime in ns, self_exec_id)
 Key = tuple[int, int, int]
 
@@ -29,6 +31,8 @@ class Standing:
         login_uid, audit_session: of the login, None where there was none.
         tty: device of the controlling terminal, 0 for none.
         interactive: whether stdin and stderr are that terminal; None where that is not known.
+        cgroup, cgroup1: ids of its cgroups in the v2 hierarchy and, where it is another, that of pids; 0 for none.
+        namespaces: inode numbers, in the order of `records.NAMESPACES`; 0 where they are not known.
     """
 
     real_parent: Key = NOBODY
@@ -43,6 +47,9 @@ class Standing:
     audit_session: int | None = None
     tty: int = 0
     interactive: bool | None = None
+    cgroup: int = 0
+    cgroup1: int = 0
+    namespaces: tuple[int, ...] = (0,) * len(NAMESPACES)
 
     @property
     def tty_major(self) -> int:
@@ -61,7 +68,9 @@ UNKNOWN = Standing()
 
 def read_standing(who: Any, standing: Any) -> Standing:
     """Return what a record says: its `records.WHO` and `records.STANDING`."""
-    start, tgid, exec_seq, pgid, sid, vpid, login_uid, session, tty, devices, modes, _, _ = standing.item()
+    start, tgid, exec_seq, pgid, sid, vpid, login_uid, session, tty, devices, modes, _, spaces, _, cgroup, cgroup1 = (
+        standing.item()
+    )
     on_tty = [
         bool(stat.S_ISCHR(mode) and device == tty)
         for mode, device in zip(modes.tolist(), devices.tolist(), strict=True)
@@ -69,7 +78,7 @@ def read_standing(who: Any, standing: Any) -> Standing:
     return Standing(
         (tgid, start, exec_seq), pgid, sid, vpid, int(who["euid"]), int(who["egid"]), int(who["ruid"]),
         int(who["rgid"]), None if login_uid == _UNSET else login_uid, None if session == _UNSET else session, tty,
-        tty != 0 and on_tty[0] and on_tty[2],
+        tty != 0 and on_tty[0] and on_tty[2], cgroup, cgroup1, tuple(spaces.tolist()),
     )  # fmt: skip
 
 

@@ -77,6 +77,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("file", 52, "unload_module", ("end",), "raw sys_enter and sys_exit delete_module", ("driver",)),
     Action("process", 53, "clock_change", ("change",), "raw sys_exit clock_settime, settimeofday, stime, *adjtime*"),
     Action("process", 54, "io_uring_setup", ("info",), "raw sys_exit io_uring_setup"),
+    Action("file", 55, "cgroup_creation", ("info",), "raw cgroup_mkdir"),
 )  # fmt: skip
 
 #: codes of what is captured only if it is asked for by name, not with everything

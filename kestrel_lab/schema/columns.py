@@ -36,6 +36,15 @@ TABLE_COLUMNS: Mapping[str, tuple[Column, ...]] = {
         Column("process.exit_code", Physical.I32, nullable=True),
         Column("process.Ext.exit_signal", Physical.I32, nullable=True),
         Column("process.Ext.filename", Physical.CODE),
+        Column("kestrel.interpreter", Physical.CODE),
+        Column("kestrel.secure_exec", Physical.U8, nullable=True),
+        Column("kestrel.executable.inode", Physical.U64, nullable=True),
+        Column("kestrel.executable.device", Physical.U32, nullable=True),
+        Column("kestrel.executable.mode", Physical.CODE),
+        Column("kestrel.executable.links", Physical.U32, nullable=True),
+        Column("kestrel.executable.changed_ns", Physical.U64, nullable=True),
+        Column("kestrel.stdin.ip", Physical.CODE),
+        Column("kestrel.stdin.port", Physical.U16, nullable=True),
         Column("process.Ext.stdin.type", Physical.CODE),
         Column("process.Ext.stdout.type", Physical.CODE),
         Column("process.Ext.stderr.type", Physical.CODE),
@@ -127,7 +136,12 @@ ENTITY_COLUMNS: tuple[Column, ...] = (
     Column("tty_major", Physical.U32, nullable=True),
     Column("tty_minor", Physical.U32, nullable=True),
     Column("interactive", Physical.U8, nullable=True),
-)
+    Column("cgroup", Physical.CODE),
+    Column("container_id", Physical.CODE),
+    *(Column(f"ns_{name}", Physical.U32, nullable=True)
+      for name in ("mnt", "pid", "net", "user", "uts", "ipc", "cgroup", "time")),
+    Column("env", Physical.CODES),
+)  # fmt: skip
 
 #: Bits of the `flags` column.
 FLAG_LATE = 1  #: arrived after its place in time order was given away
@@ -135,6 +149,7 @@ FLAG_TRUNCATED_PATH = 2
 FLAG_TRUNCATED_ARGS = 4
 FLAG_RACED = 8  #: read at entry and at exit, and the two differ
 FLAG_RELATIVE_PATH = 16  #: the directory could not be resolved; the path is as given
+FLAG_TRUNCATED_ENV = 32
 
 #: Values of the entity table's `precision` column: how the start time is known.
 PRECISION_EVENT = 0  #: its fork or exec was seen

@@ -79,17 +79,22 @@ def process_record(ts: int, action: str, *, creator: tuple[int, int, int] = (1, 
 
 
 def exec_record(ts: int, args: bytes, *, exe: bytes = b"/bin/x", cwd: bytes = b"/", filename: bytes = b"x",
-                creator: tuple[int, int, int] = (1, 1, 0), seq: int = 1, cpu: int = 0, vpid: int = 0,
+                creator: tuple[int, int, int] = (1, 1, 0), interp: bytes = b"", env: bytes = b"", seq: int = 1,
+                cpu: int = 0, standing: Mapping[str, Any] | None = None, more: Mapping[str, Any] | None = None,
                 **who: Any) -> tuple[int, Words]:  # fmt: skip
     """Return (ring, words) of an exec of the smallest class."""
     words, records = blank(RINGS["exec0"], 1)
     rec = records[0]
     put_head(rec, "exec0", BUILTIN.action_code("process", "exec"), ts, seq, cpu, **who)
-    put_standing(rec, creator, vpid=vpid)
-    rec["args_size"] = rec["args_len"] = len(args)
-    rec["args"][: len(args)] = np.frombuffer(args, np.uint8)
-    text = exe + cwd + filename
-    rec["exe_len"], rec["cwd_len"], rec["filename_len"] = len(exe), len(cwd), len(filename)
+    put_standing(rec, creator, **dict(standing or {}))
+    rec["args_size"], rec["env_size"], rec["args_len"] = len(args), len(env), len(args) + len(env)
+    rec["args"][: len(args) + len(env)] = np.frombuffer(args + env, np.uint8)
+    text = exe + cwd + filename + interp
+    rec["exe_len"], rec["cwd_len"], rec["filename_len"], rec["interp_len"] = map(len, (exe, cwd, filename, interp))
+    for name in (
+        "inode", "changed", "changed_ns", "device", "links", "peer", "peer_port", "peer_family", "mode", "secure",
+    ):  # fmt: skip
+        rec[name] = dict(more or {}).get(name, 0)
     rec["text"][: len(text)] = np.frombuffer(text, np.uint8)
     return RING_INDEX["exec0"], words
 

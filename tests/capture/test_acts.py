@@ -48,7 +48,7 @@ def test_a_pid_alone_is_a_process_where_it_means_one(own: int, present: int, fou
     """In a pid namespace of its own a caller's numbers are not ours."""
     (write,) = acts(
         exec_record(1, b"victim\0", tgid=20, start=5),
-        exec_record(2, b"caller\0", vpid=own),
+        exec_record(2, b"caller\0", standing={"vpid": own}),
         act_record(3, "process_vm_writev", ret=8, pid=20, present=present),
     )
     assert write["Target.process.pid"] == 20

@@ -76,6 +76,23 @@ def test_a_tracepoints_arguments_are_counted(maker: Maker) -> None:
     assert btf.tracepoint_args("none") == 0
 
 
+def test_bit_fields_have_their_place_in_bits(maker: Maker) -> None:
+    number = maker.add(1, "int", 4, b"\0" * 4)
+    maker.struct("flags", ("one", number, 1 << 24 | 32), ("two", number, 1 << 24 | 33), flag=1)
+    btf = Btf(maker.data())
+    assert (btf.bit("flags.one"), btf.bit("flags.two"), btf.bit("flags.three")) == (32, 33, None)
+    assert btf.bit("other.one") is None
+    assert btf.offset("flags.two") == 4
+
+
+def test_enumerators(maker: Maker) -> None:
+    members = b"".join(struct.pack("<Ii", maker.name(name), value) for name, value in (("FIRST", 0), ("LAST", -3)))
+    maker.add(6, "kinds", 4, members, 2)
+    btf = Btf(maker.data())
+    assert (btf.enumerator("kinds.FIRST"), btf.enumerator("kinds.LAST")) == (0, -3)
+    assert (btf.enumerator("kinds.NONE"), btf.enumerator("others.FIRST")) == (None, None)
+
+
 def test_a_helper_is_known_by_the_type_that_its_definition_makes(maker: Maker) -> None:
     maker.add(8, "btf_bpf_task_pt_regs", maker.add(2, "", maker.add(13, "", 0, struct.pack("<2I", 0, 0), 1)))
     btf = Btf(maker.data())
@@ -105,6 +122,12 @@ class Fake(Btf):
 
     def has_helper(self, name: str) -> bool:
         return self.args == 2
+
+    def bit(self, path: str) -> int | None:
+        return None if path in self.missing else 34
+
+    def enumerator(self, path: str) -> int | None:
+        return 5
 
     def tracepoint_args(self, name: str) -> int:
         return self.args

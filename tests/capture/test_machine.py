@@ -148,7 +148,7 @@ def test_hooks_follow_from_actions() -> None:
     assert hooks_for(frozenset({modification})) == process | {"writeback_mark_inode_dirty"}
     assert hooks_for(frozenset({29})) == process | {"sock_send_length", "net_dev_queue"}
     assert hooks_for(frozenset({27})) == process | {"inet_sock_set_state", "sys_exit"}
-    assert len(hooks_for(frozenset(a.code for a in ACTIONS))) == 10
+    assert len(hooks_for(frozenset(a.code for a in ACTIONS))) == 11
 
 
 def test_one_number_means_two_calls() -> None:

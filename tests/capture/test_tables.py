@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kestrel_lab.capture.addresses import ip_text
 from kestrel_lab.capture.naming import Named, join_name, named
-from kestrel_lab.capture.sockets import ip_text
 from kestrel_lab.schema.columns import FLAG_RELATIVE_PATH
 from kestrel_lab.schema.schema import BUILTIN
 from tests.capture.support import file_record

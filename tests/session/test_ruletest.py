@@ -273,14 +273,14 @@ def test_a_rule_in_another_language_is_not_run(tmp_path: Path) -> None:
 
 
 def test_a_rule_for_imported_events(tmp_path: Path) -> None:
-    query = 'dns where dns.question.name : "*.example" and ?my.score > 1.5 and process.env_vars == "A=1"'
+    query = 'dns where dns.question.name : "*.example" and ?my.score > 1.5 and process.parent.env_vars == "A=1"'
     case = """
 imported = true
 [events.ask]
 event.category = "dns"
 dns.question.name = "a.example"
 my.score = 2.5
-process.env_vars = ["A=1", "B=2"]
+process.parent.env_vars = ["A=1", "B=2"]
 
 [[fires]]
 title = "all hold"
@@ -297,11 +297,11 @@ events = [{ use = "ask", dns.question.name = "a.test" }]
 
 [[quiet]]
 title = "another variable"
-events = [{ use = "ask", process.env_vars = ["A=2"] }]
+events = [{ use = "ask", process.parent.env_vars = ["A=2"] }]
 """
     assert outcome(tmp_path, query, case).ok
-    plain = outcome(tmp_path, 'process where process.env_vars == "A=1"', case.replace("imported = true", ""))
-    assert messages(plain) == ["no event here has the field 'process.env_vars'"]
+    plain = outcome(tmp_path, 'process where process.parent.env_vars == "A=1"', case.replace("imported = true", ""))
+    assert messages(plain) == ["no event here has the field 'process.parent.env_vars'"]
 
 
 def test_items_that_no_event_matches_are_told_and_no_fault(tmp_path: Path) -> None:

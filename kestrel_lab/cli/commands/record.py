@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 )
 @click.option("--duration", callback=when.duration, metavar="S", help="Stop after so long: 30, 30s, 5m.")
 @click.option("--only-needed", is_flag=True, help="Record only the kinds of events that a rule could match.")
+@click.option("--env", is_flag=True, help="Record the environment of what is run; it often holds secrets.")
 @click.option("--reads", is_flag=True, help="Record opens of files for reading too; they are most of what runs.")
 @click.option(
     "--cgroup",
@@ -68,6 +69,7 @@ def command(
     alerts: Path | None,
     duration: float | None,
     only_needed: bool,
+    env: bool,
     reads: bool,
     cgroup: Path | None,
     max_lag: float | None,
@@ -108,7 +110,7 @@ def command(
     with stop_on_signals(stop):
         with closing(StatusLine()) as status, ExitStack() as stack:
             report = record(
-                CaptureConfig(cgroup=cgroup, reads=reads),
+                CaptureConfig(cgroup=cgroup, reads=reads, env=env),
                 out,
                 pack,
                 command=argv,
