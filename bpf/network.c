@@ -181,8 +181,8 @@ int on_tcp_state(struct bpf_raw_tracepoint_args *ctx) {
     return new == 7 ? ended(set, sk) : 0;
 }
 
-static __always_inline u64 socket_of(u64 task, u32 fd) {
-    u64 file = file_of(task, fd), inode = 0, socket = 0, sk = 0;
+static __always_inline u64 socket_of_file(u64 file) {
+    u64 inode = 0, socket = 0, sk = 0;
     u16 mode = 0;
     if (!file)
         return 0;
@@ -195,18 +195,22 @@ static __always_inline u64 socket_of(u64 task, u32 fd) {
     return sk;
 }
 
-static __always_inline int accepted(struct settings *set, u64 task, u64 sk) {
+static __always_inline u64 socket_of(u64 task, u32 fd) {
+    return socket_of_file(file_of(task, fd));
+}
+
+static __always_inline int accepted(struct settings *set, u64 task, u64 sk, int source) {
     struct connection made = {};
     struct net_rec *r;
-    if (!is_tcp(sk) || !in_scope(set))
+    if (!sk || !is_tcp(sk) || !in_scope(set))
         return 0;
     fill_who(&made.who, task);
     made.since = bpf_ktime_get_boot_ns();
     made.inward = 1;
     connections.update(&sk, &made);
-    if (filtered_out(set, ACT_ACCEPT, SRC_SOCKET))
+    if (filtered_out(set, ACT_ACCEPT, source))
         return 0;
-    r = begin_net(SRC_SOCKET, ACT_ACCEPT, sk);
+    r = begin_net(source, ACT_ACCEPT, sk);
     if (!r)
         return 0;
     __builtin_memcpy(&r->head.who, &made.who, sizeof(made.who));
@@ -266,9 +270,10 @@ static __always_inline u32 connect_action(u16 family, long ret) {
     return ret == -4 || ret == -11 || ret == -114 || ret == -106 || ret == -115 ? 0 : ACT_ATTEMPT;
 }
 
-/* bind, listen, connect at their exit. */
-static __always_inline int addressed(struct settings *set, u64 task, u32 op, u64 a[3], long ret) {
-    u64 sk = socket_of(task, a[0]), peer = 0;
+/* bind, listen, connect at their exit; `user` is the address that was given, of `size` bytes, if it can be read. */
+static __always_inline int addressed(struct settings *set, u64 task, u32 op, u64 sk, u64 user, u32 size, long ret,
+                                     int source) {
+    u64 peer = 0;
     struct given_address address = {};
     struct net_rec *r;
     u16 family = 0;
@@ -276,12 +281,15 @@ static __always_inline int addressed(struct settings *set, u64 task, u32 op, u64
     if (!sk)
         return 0;
     READ(family, sk + OFF_SK_FAMILY);
-    action = op == OP_BIND ? ACT_BIND : op == OP_LISTEN ? ACT_LISTEN : connect_action(family, ret);
+    action = op == OP_BIND ? ACT_BIND : op == OP_LISTEN ? ACT_LISTEN
+           : user                             ? connect_action(family, ret)
+           : family == UNIX                   ? ACT_UNIX_CONNECT
+                                              : 0;
     if (!action || (family != INET && family != INET6 && family != UNIX && family != PACKET))
         return 0;
-    if (!in_scope(set) || filtered_out(set, action, SRC_SOCKET))
+    if (!in_scope(set) || filtered_out(set, action, source))
         return 0;
-    r = begin_net(SRC_SOCKET, action, sk);
+    r = begin_net(source, action, sk);
     if (!r)
         return 0;
     fill_who(&r->head.who, task);
@@ -293,12 +301,9 @@ static __always_inline int addressed(struct settings *set, u64 task, u32 op, u64
         if (op == OP_CONNECT && ret == 0)
             READ(peer, sk + OFF_UNIX_PEER);
 #endif
-        if (op == OP_LISTEN)
-            fill_name(r, sk, 0, 0);
-        else
-            fill_name(r, op == OP_CONNECT ? peer : ret == 0 ? sk : 0, a[1], a[2]);
+        fill_name(r, op == OP_CONNECT ? peer : ret == 0 || op == OP_LISTEN ? sk : 0, user, size);
     } else if (ret < 0 && op != OP_LISTEN) {
-        read_address(&address, a[1], a[2]);
+        read_address(&address, user, size);
         if (op == OP_BIND)
             set_address(r->local, &r->local_port, &address);
         else {
@@ -311,14 +316,14 @@ static __always_inline int addressed(struct settings *set, u64 task, u32 op, u64
 }
 
 /* socket(family, type, protocol): those that see or make packets as they are. */
-static __always_inline int raw_socket(struct settings *set, u64 task, u64 a[3], long ret) {
+static __always_inline int raw_socket(struct settings *set, u64 task, u64 a[3], long ret, int source) {
     u32 family = a[0], type = a[1] & 15;
     struct net_rec *r;
     if (family != PACKET && !((family == INET || family == INET6) && type == 3))     /* SOCK_RAW */
         return 0;
-    if (!in_scope(set) || filtered_out(set, ACT_RAW_SOCKET, SRC_SOCKET))
+    if (!in_scope(set) || filtered_out(set, ACT_RAW_SOCKET, source))
         return 0;
-    r = begin_net(SRC_SOCKET, ACT_RAW_SOCKET, ret >= 0 ? socket_of(task, ret) : 0);
+    r = begin_net(source, ACT_RAW_SOCKET, ret >= 0 ? socket_of(task, ret) : 0);
     if (!r)
         return 0;
     fill_who(&r->head.who, task);
@@ -353,18 +358,17 @@ static __always_inline u32 of_socketcall(u64 regs, u64 a[3]) {
 }
 
 static __always_inline int socket_call(struct settings *set, struct ended_call *c, long ret) {
-    u64 a[4] = {}, sk;
+    u64 a[4] = {};
     u32 op = c->op;
     if (op == OP_SOCKETCALL)
         op = of_socketcall(c->regs, a);
     else
         read_args(c->regs, c->compat, a);
     if (op == OP_SOCKET)
-        return raw_socket(set, c->task, a, ret);
-    if (op == OP_BIND || op == OP_CONNECT || op == OP_LISTEN)
-        return addressed(set, c->task, op, a, ret);
-    if (op != OP_ACCEPT || ret < 0)
-        return 0;
-    sk = socket_of(c->task, ret);
-    return sk ? accepted(set, c->task, sk) : 0;
+        return raw_socket(set, c->task, a, ret, SRC_SOCKET);
+    if (op == OP_ACCEPT)
+        return ret >= 0 ? accepted(set, c->task, socket_of(c->task, ret), SRC_SOCKET) : 0;
+    if (op == OP_LISTEN)
+        a[1] = a[2] = 0;
+    return op ? addressed(set, c->task, op, socket_of(c->task, a[0]), a[1], a[2], ret, SRC_SOCKET) : 0;
 }

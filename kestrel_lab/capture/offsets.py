@@ -174,6 +174,29 @@ CGROUPS = Group({
     "KN_ID": ("kernfs_node.id",),
 }, needed_by=("cgroup_mkdir",), optional=True)  # fmt: skip
 
+URING = Group({
+    "IO_OPCODE": ("io_kiocb.opcode",),
+    "IO_CMD": ("io_kiocb.cmd",),
+    "IO_FILE": ("io_kiocb.file",),
+    "CQE_RES": ("io_uring_cqe.res",),
+    "FILENAME_NAME": ("filename.name",),
+    "IO_OPEN_DFD": ("io_open.dfd",),
+    "IO_OPEN_NAME": ("io_open.filename",),
+    "IO_OPEN_FLAGS": ("io_open.how.flags",),
+    "IO_UNLINK_DFD": ("io_unlink.dfd",),
+    "IO_UNLINK_NAME": ("io_unlink.filename",),
+    "IO_RENAME_OLD_DFD": ("io_rename.old_dfd",),
+    "IO_RENAME_NEW_DFD": ("io_rename.new_dfd",),
+    "IO_RENAME_OLD": ("io_rename.oldpath",),
+    "IO_RENAME_NEW": ("io_rename.newpath",),
+    "IO_XATTR_NAME": ("io_xattr.filename",),
+    "IO_XATTR_KNAME": ("io_xattr.ctx.kname",),
+    "IO_FTRUNC_LEN": ("io_ftrunc.len",),
+    "IO_SOCKET_DOMAIN": ("io_socket.domain",),
+    "IO_SOCKET_TYPE": ("io_socket.type",),
+    "IO_SOCKET_PROTOCOL": ("io_socket.protocol",),
+}, needed_by=("io_uring_submit_req", "io_uring_complete"))  # fmt: skip
+
 LEADERS = Group({
     "SIGNAL_PIDS": ("signal_struct.pids",),
     "PID_LEVEL": ("pid.level",),
@@ -199,7 +222,7 @@ COMPAT = Group({"TI_STATUS": ("task_struct.thread_info.status",)}, needed_by=("3
 
 GROUPS = (
     CORE, SYSCALLS, SOCKETS, UNIX_SOCKETS, SIGNALS, DIRTY, MOUNT_LIST, MOUNT_CHAIN, EXECUTABLE, NAMESPACES, CGROUPS,
-    LEADERS, TERMINALS, AUDIT, COMPAT,
+    URING, LEADERS, TERMINALS, AUDIT, COMPAT,
 )  # fmt: skip
 
 
@@ -216,6 +239,7 @@ class Offsets:
     has_task_regs: bool
     secureexec_bit: int | None = None
     pids_subsystem: int | None = None
+    complete_has_cqe: bool = True
 
     def cflags(self) -> list[str]:
         """Return the compiler flags that carry them."""
@@ -224,7 +248,8 @@ class Offsets:
         return [*flags, f"-DFILE_SPAN={-(-span // 8) * 8}", f"-DEXIT_HAS_GROUP_DEAD={int(self.exit_has_group_dead)}",
                 f"-DHAS_TASK_REGS={int(self.has_task_regs)}",
             *([] if self.secureexec_bit is None else [f"-DBIT_SECUREEXEC={self.secureexec_bit}"]),
-            f"-DPIDS_SUBSYS={self.pids_subsystem or 0}"]  # fmt: skip
+            f"-DPIDS_SUBSYS={self.pids_subsystem or 0}",
+            f"-DIO_COMPLETE_HAS_CQE={int(self.complete_has_cqe)}"]  # fmt: skip
 
 
 def resolve_offsets(btf: Btf) -> Offsets:
@@ -246,9 +271,10 @@ def resolve_offsets(btf: Btf) -> Offsets:
                 do="report the kernel version: the recorder has to learn where that member went",
             )  # fmt: skip
         disabled |= dict.fromkeys(group.needed_by if missing else (), tuple(missing))
-    for name in (n for g in (SYSCALLS, SOCKETS, SIGNALS, DIRTY) for n in g.paths):
+    for name in (n for g in (SYSCALLS, SOCKETS, SIGNALS, DIRTY, URING) for n in g.paths):
         values.setdefault(name, 0)  # its hook is not attached; the text must still compile
     return Offsets(
         values, disabled, btf.tracepoint_args("sched_process_exit") >= 2, btf.has_helper("bpf_task_pt_regs"),
         btf.bit("linux_binprm.secureexec"), btf.enumerator("cgroup_subsys_id.pids_cgrp_id"),
+        btf.tracepoint_args("io_uring_complete") <= 3,
     )  # fmt: skip

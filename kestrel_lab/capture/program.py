@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from kestrel_lab.schema.errors import UnavailableError
 from kestrel_lab.schema.resources import resource
 
 PARTS = ("records.h", "common.h", "calls.h", "process.c", "network.c", "datagrams.c", "file.c", "modified.c",
-         "cgroups.c", "acts.c", "syscalls.c")  # fmt: skip
+         "cgroups.c", "uring.c", "acts.c", "syscalls.c")  # fmt: skip
 
 #: raw tracepoint to the function that serves it, in the order they are attached
 HOOKS: Mapping[str, str] = {
@@ -38,12 +39,16 @@ HOOKS: Mapping[str, str] = {
     "net_dev_queue": "on_packet",
     "signal_generate": "on_signal",
     "cgroup_mkdir": "on_cgroup",
+    "io_uring_submit_req": "on_io_submit",
+    "io_uring_complete": "on_io_done",
     "writeback_mark_inode_dirty": "on_dirty",
     "sys_enter": "on_sys_enter",
     "sys_exit": "on_sys_exit",
 }
-#: functions that `on_sys_exit` goes on with, in the order of their numbers in `exits`
-_EXITS = ("exit_acted", "exit_named", "exit_socket")
+#: functions that others go on with, by the array of programs that they do it through, in the order of their numbers
+_TAILS: Mapping[str, tuple[str, ...]] = {
+    "exits": ("exit_acted", "exit_named", "exit_socket"), "completions": ("done_file",),
+}  # fmt: skip
 _RAW_TRACEPOINT, _TRACING = 17, 26
 #: path components a walk may take; fewer where a kernel's verifier refuses more
 _DEPTHS = (2048, 512, 128)
@@ -91,11 +96,10 @@ class Program:
             Ring(name, kind, self._bpf[f"ring_{name}".encode()].map_fd, self._pages[name])
             for name, kind in RINGS.items()
         ]
-        table = self._bpf[b"exits"]
-        for place, function in enumerate(_EXITS):
-            if function in offsets.disabled:
-                continue
-            table[ctypes.c_int(place)] = ctypes.c_int(self._functions[function].fd)
+        for name, tails in _TAILS.items():
+            for place, function in enumerate(tails):
+                if function not in offsets.disabled:
+                    self._bpf[name.encode()][ctypes.c_int(place)] = ctypes.c_int(self._functions[function].fd)
         table = self._bpf[b"dispatch"]
         for number, entry in dispatch_entries().items():
             table[ctypes.c_int(number)] = ctypes.c_uint32(entry)
@@ -108,7 +112,7 @@ class Program:
         for depth in _DEPTHS:
             try:
                 bpf = self._bcc.BPF(text=source_text().encode(), cflags=self._cflags(depth))
-                for function in (*_EXITS, *HOOKS.values()):
+                for function in (*chain(*_TAILS.values()), *HOOKS.values()):
                     self._functions[function] = bpf.load_func(function.encode(), _RAW_TRACEPOINT)
                 self.walk_depth = depth
                 return bpf

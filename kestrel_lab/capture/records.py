@@ -18,7 +18,7 @@ RECORD_VERSION = 2
 BUSY = 0x8000_0000
 
 SOURCES = ("fork", "exit", "exec0", "exec1", "exec2", "file0", "file1", "net", "socket", "act", "signal",
-           "dirty0", "dirty1", "datagram", "cgroup0", "cgroup1")  # fmt: skip
+           "dirty0", "dirty1", "datagram", "cgroup0", "cgroup1", "io0", "io1", "io_net")  # fmt: skip
 
 ARGS_SIZES = (512, 4096, 37888)
 EXEC_TEXT_SIZES = (768, 12800, 12800)

@@ -37,12 +37,20 @@ _END_OF_TIME = 2**63
 _OTHER_HOOKS = ("modification", "cgroup_creation")
 _EXIT_ONLY = ("creation", "open", "open_read", *_OTHER_HOOKS)
 _DATAGRAMS = {("network", "datagram_sent"), ("network", "lookup_requested")}
+_SOCKETS = ("unix_connect", "bind", "listen", "raw_socket")
+_OF_RINGS = {
+    ("file", name)
+    for name in ("creation", "open", "open_read", "rename", "deletion", "link", "symlink", "setxattr", "truncate")
+}
 _HOOK_ACTIONS = {
     "inet_sock_set_state": {("network", f"connection_{name}") for name in ("attempted", "result")}
     | {("network", "disconnect_received")},
     "sock_send_length": _DATAGRAMS,
     "net_dev_queue": _DATAGRAMS,
     "signal_generate": {("process", "kill")},
+    "io_uring_submit_req": _OF_RINGS,
+    "io_uring_complete": _OF_RINGS
+    | {("network", name) for name in ("connection_accepted", "disconnect_received", *_SOCKETS)},
     "cgroup_mkdir": {("file", "cgroup_creation")},
     "writeback_mark_inode_dirty": {("file", "modification")},
     "sys_enter": {("file", a.name) for a in BUILTIN.actions_of("file") if a.name not in _EXIT_ONLY}

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from kestrel_lab.schema.fields import FIELDS
+from kestrel_lab.schema.limits import LIMITS
 from kestrel_lab.schema.schema import BUILTIN
 from kestrel_lab.schema.types import (
     Absent,
@@ -41,11 +42,25 @@ false.
 
 def fields_markdown() -> str:
     """Return the text of docs/fields.md."""
-    parts = [_HEAD, "## Actions\n", _actions(), "## Fields\n", _fields(), "## Physical columns\n", _COLUMNS_INTRO]
+    parts = [
+        _HEAD,
+        "## Actions\n",
+        _ACTIONS_INTRO,
+        _actions(),
+        "## Fields\n",
+        _fields(),
+        "## Physical columns\n",
+        _COLUMNS_INTRO,
+    ]
     parts += [f"### {table}\n\n{_columns(columns)}" for table, columns in BUILTIN.columns.items()]
     parts += ["## Fields that no event here has\n", _ABSENT_INTRO, _absent()]
     return "\n".join(parts)
 
+
+_ACTIONS_INTRO = """\
+Every act is seen by the 64-bit and by the 32-bit system calls, and through io_uring (raw io_uring_submit_req and
+io_uring_complete) where it can be done so. *Limits* says what its row may lack.
+"""
 
 _COLUMNS_INTRO = """\
 One Arrow table per category, and one table of process images per segment. `code` is an int32 into the column's
@@ -67,10 +82,10 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def _actions() -> str:
     rows = (
-        (str(a.code), a.table, f"`{a.name}`", ", ".join(a.event_categories), ", ".join(a.types), a.hook)
+        (str(a.code), a.table, f"`{a.name}`", ", ".join(a.event_categories), ", ".join(a.types), a.hook, LIMITS[a.name])
         for a in BUILTIN.actions
     )
-    return _table(("code", "table", "event.action", "event.category", "event.type", "hook"), rows)
+    return _table(("code", "table", "event.action", "event.category", "event.type", "hook", "limits"), rows)
 
 
 def _fields() -> str:

@@ -138,17 +138,18 @@ def test_the_first_missing_requirement_is_the_error(monkeypatch: pytest.MonkeyPa
 
 def test_hooks_follow_from_actions() -> None:
     process = {"sched_process_fork", "sched_process_exec", "sched_process_exit"}
+    rings = {"io_uring_submit_req", "io_uring_complete"}
     assert hooks_for(frozenset(ALWAYS)) == process
-    assert hooks_for(frozenset({10})) == process | {"sys_exit"}
-    assert hooks_for(frozenset({12})) == process | {"sys_enter", "sys_exit"}
-    assert hooks_for(frozenset({22})) == process | {"sys_exit"}
+    assert hooks_for(frozenset({10})) == process | rings | {"sys_exit"}
+    assert hooks_for(frozenset({12})) == process | rings | {"sys_enter", "sys_exit"}
+    assert hooks_for(frozenset({22})) == process | {"sys_exit", "io_uring_complete"}
     assert hooks_for(frozenset({21})) == process | {"inet_sock_set_state"}
     assert hooks_for(frozenset({BUILTIN.action_code("process", "kill")})) == process | {"signal_generate"}
     modification = BUILTIN.action_code("file", "modification")
     assert hooks_for(frozenset({modification})) == process | {"writeback_mark_inode_dirty"}
     assert hooks_for(frozenset({29})) == process | {"sock_send_length", "net_dev_queue"}
-    assert hooks_for(frozenset({27})) == process | {"inet_sock_set_state", "sys_exit"}
-    assert len(hooks_for(frozenset(a.code for a in ACTIONS))) == 11
+    assert hooks_for(frozenset({27})) == process | {"inet_sock_set_state", "sys_exit", "io_uring_complete"}
+    assert len(hooks_for(frozenset(a.code for a in ACTIONS))) == 13
 
 
 def test_one_number_means_two_calls() -> None:
