@@ -34,7 +34,7 @@ struct name_slot {
     u64 owner;
     u64 base[2];
     u32 dir_len[2], name_len[2];
-    u32 flags, unused;
+    u32 flags, which;    /* which of the names is being read */
     u32 ids[6];
     char dir[2][4096];
     char name[2][4096];

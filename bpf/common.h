@@ -144,6 +144,9 @@ static __always_inline void read_identity(u64 task, u64 *start, u32 *tgid, u32 *
     READ(*exec_seq, task + OFF_EXEC_ID);
 }
 
+/* Arguments of a call by what they are. */
+struct call_args { u64 path[2], text, type, numbers[2]; s32 dirfd[2], fd; u32 present; };
+
 /* What a record about a file says, besides its text. */
 struct file_parts {
     u64 task, ts, seq, text_len, inode, numbers[2];
@@ -159,6 +162,7 @@ struct scratch {
     u32 truncated, unused;
     u64 mnt, dentry, name, inode;    /* of an open: where to walk from, the name that led nowhere, what was emptied */
     struct file_parts parts;
+    struct call_args args;
     char path[4352];     /* a component may end past PATH_END */
     char pack[20480];    /* four strings, with room for the verifier */
 };

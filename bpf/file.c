@@ -1,14 +1,14 @@
 /* What is done to files by name and by descriptor. */
 
-struct call_args { u64 path[2], text, type, numbers[2]; s32 dirfd[2], fd; u32 present; };
-
 #define AT_FDCWD -100
 
 static __always_inline u64 argument(u64 a[4], u8 which) {
     return which == 0 ? a[0] : which == 1 ? a[1] : which == 2 ? a[2] : which == 3 ? a[3] : 0;
 }
 
-static __always_inline void call_args(struct call_args *c, struct named_call *n, u64 regs, u32 compat) {
+/* The arguments of a call by what they are, into the map: the verifier would follow which of them there are. */
+static __always_inline void call_args(struct scratch *s, struct named_call *n, u64 regs, u32 compat) {
+    volatile struct call_args *c = &s->args;
     u64 a[4] = {};
     read_args(regs, compat, a);
     c->dirfd[0] = n->dirfd[0] == NO_ARGUMENT ? AT_FDCWD : argument(a, n->dirfd[0]);
@@ -42,7 +42,7 @@ static __always_inline u64 base_dentry(u64 path) {
 }
 
 static __always_inline void read_entry(struct name_slot *slot, struct scratch *s, u64 task, u64 user, s32 dirfd,
-                                       int which) {
+                                       u64 which) {
     long len = bpf_probe_read_user_str(slot->name[which], 4096, (void *)user);
     u64 path = base_path(task, dirfd), n = 0, pos;
     slot->name_len[which] = len > 0 ? len - 1 : 0;
@@ -232,7 +232,7 @@ static __always_inline int is_regular(u64 inode) {
 #define O_TRUNC 01000
 
 /* The flags that a call to open asked with; of openat2 they lie in its struct open_how. */
-static __always_inline u32 asked_flags(struct call_args *a, u32 op) {
+static __always_inline u32 asked_flags(volatile struct call_args *a, u32 op) {
     u64 flags = a->numbers[0];
     if (op == OP_CREAT)
         return O_WRONLY | O_CREAT | O_TRUNC;
@@ -248,7 +248,7 @@ static __always_inline int opening(struct settings *set, struct scratch *s, u64 
     volatile struct file_parts *p = &s->parts;
     struct opened_file f = {};
     struct file_parts found = {};
-    struct call_args args = {};
+    volatile struct call_args *args = &s->args;
     struct named_call *call;
     u64 ends[2] = {}, base, file;
     u32 action = ACT_OPEN, asked;
@@ -265,8 +265,8 @@ static __always_inline int opening(struct settings *set, struct scratch *s, u64 
     call = named_calls.lookup(&op);
     if (!call)
         return 0;
-    call_args(&args, call, regs, compat);
-    asked = asked_flags(&args, op);
+    call_args(s, call, regs, compat);
+    asked = asked_flags(args, op);
     if (ret < 0) {
         f.flags = asked;
         action = asked & 3 ? ACT_OPEN : ACT_OPEN_READ;
@@ -282,13 +282,13 @@ static __always_inline int opening(struct settings *set, struct scratch *s, u64 
         s->dentry = f.dentry;
         s->name = 0;
     } else {
-        bpf_probe_read_user(&first, 1, (void *)args.path[0]);
-        base = first == '/' ? 0 : base_path(task, args.dirfd[0]);
+        bpf_probe_read_user(&first, 1, (void *)args->path[0]);
+        base = first == '/' ? 0 : base_path(task, args->dirfd[0]);
         if (base)
             READ(ends, base);
         s->mnt = ends[0];
         s->dentry = ends[1];
-        s->name = args.path[0];
+        s->name = args->path[0];
     }
     p->action = action;
     p->ret = ret < 0 ? ret : 0;
@@ -404,43 +404,43 @@ static __always_inline int named(struct settings *set, struct scratch *s, u64 ta
     int at = id & (SLOTS - 1);
     struct name_slot *slot = slots.lookup(&at);
     struct file_parts p = {};
-    struct call_args args = {};
+    volatile struct call_args *args = &s->args;
     if (!slot || !in_scope(set))
         return 0;
     p.action = call->action;
     if (unwanted(set, p.action, SRC_FILE0))
         return 0;
-    call_args(&args, call, regs, compat);
-    p.present = args.present;
+    call_args(s, call, regs, compat);
+    p.present = args->present;
     if (slot->owner != id) {         /* taken by another thread, or the call began before the hooks were attached */
         slot->owner = id;
         slot->flags = FLAG_RACED;
         slot->dir_len[0] = slot->dir_len[1] = slot->name_len[0] = slot->name_len[1] = 0;
     }
-    if (args.path[0])
-        read_again(slot, s, task, args.path[0], args.dirfd[0], 0);
-    else if (args.fd >= 0)
-        read_descriptor(&p, task, args.fd);
-    if (args.path[1])
-        read_again(slot, s, task, args.path[1], args.dirfd[1], 1);
-    if (args.text && call->text_at)
-        read_string(slot, args.text, 1);
-    else if (args.text)
-        read_string(slot, args.text, 0);
+    if (args->path[0])
+        read_again(slot, s, task, args->path[0], args->dirfd[0], 0);
+    else if (args->fd >= 0)
+        read_descriptor(&p, task, args->fd);
+    if (args->path[1])
+        read_again(slot, s, task, args->path[1], args->dirfd[1], 1);
+    if (args->text && call->text_at)
+        read_string(slot, args->text, 1);
+    else if (args->text)
+        read_string(slot, args->text, 0);
     if (call->detached && !slot->name_len[0])
-        read_detached(slot, task, args.dirfd[0]);
+        read_detached(slot, task, args->dirfd[0]);
     if (call->type != NO_ARGUMENT)
-        append_type(slot, args.type);
+        append_type(slot, args->type);
     p.task = task;
     p.ret = ret;
     p.flags = slot->flags;
-    p.numbers[0] = args.numbers[0];
-    p.numbers[1] = args.numbers[1];
+    p.numbers[0] = args->numbers[0];
+    p.numbers[1] = args->numbers[1];
     p.lens[0] = slot->dir_len[0];
     p.lens[1] = slot->name_len[0];
     n = pack_bytes(s, n, p.lens[0], slot->dir[0]);
     n = pack_bytes(s, n, p.lens[1], slot->name[0]);
-    if (args.path[1] || args.text) {
+    if (args->path[1] || args->text) {
         p.lens[2] = slot->dir_len[1];
         p.lens[3] = slot->name_len[1];
         n = pack_bytes(s, n, p.lens[2], slot->dir[1]);

@@ -1,12 +1,31 @@
 /* The two system call hooks: what is done at the entry and at the exit of the calls that matter. */
 
+BPF_PROG_ARRAY(enters, 1);
+
+/* The names of a call, one after the other: the walk of a folder is verified once for both. */
+int enter_name(struct bpf_raw_tracepoint_args *ctx) {
+    u64 id = bpf_get_current_pid_tgid();
+    int zero = 0, at = id & (SLOTS - 1);
+    struct scratch *s = enter_scratch.lookup(&zero);
+    struct name_slot *slot = slots.lookup(&at);
+    u64 which;
+    if (!s || !slot)
+        return 0;
+    which = slot->which & 1;
+    read_entry(slot, s, bpf_get_current_task(), s->args.path[which], s->args.dirfd[which], which);
+    if (!slot->which && s->args.path[1]) {
+        slot->which = 1;
+        enters.call(ctx, 0);
+    }
+    return 0;
+}
+
 /* sys_enter(regs, nr) */
 int on_sys_enter(struct bpf_raw_tracepoint_args *ctx) {
     u32 nr = ctx->args[1] & 0xbfffffff, op, compat;
     u32 *entry = dispatch.lookup(&nr);
     int zero = 0, at;
     u64 task, id;
-    struct call_args call = {};
     struct settings *set;
     struct scratch *s;
     struct name_slot *slot;
@@ -33,13 +52,12 @@ int on_sys_enter(struct bpf_raw_tracepoint_args *ctx) {
     named = named_calls.lookup(&op);
     if (!named || !(set->actions >> named->action & 1) || id >> 32 == set->own_tgid)
         return 0;
-    call_args(&call, named, ctx->args[0], compat);
+    call_args(s, named, ctx->args[0], compat);
     slot->owner = id;
     slot->flags = 0;
     slot->dir_len[0] = slot->dir_len[1] = slot->name_len[0] = slot->name_len[1] = 0;
-    read_entry(slot, s, task, call.path[0], call.dirfd[0], 0);
-    if (call.path[1])
-        read_entry(slot, s, task, call.path[1], call.dirfd[1], 1);
+    slot->which = 0;
+    enters.call(ctx, 0);
     return 0;
 }
 

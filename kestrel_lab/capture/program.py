@@ -47,7 +47,7 @@ HOOKS: Mapping[str, str] = {
 }
 #: functions that others go on with, by the array of programs that they do it through, in the order of their numbers
 _TAILS: Mapping[str, tuple[str, ...]] = {
-    "exits": ("exit_acted", "exit_named", "exit_socket"), "completions": ("done_file",),
+    "enters": ("enter_name",), "exits": ("exit_acted", "exit_named", "exit_socket"), "completions": ("done_file",),
 }  # fmt: skip
 _RAW_TRACEPOINT, _TRACING = 17, 26
 #: path components a walk may take; fewer where a kernel's verifier refuses more
