@@ -4,6 +4,7 @@ BPF_PERCPU_ARRAY(cgroup_scratch, struct scratch, 1);
 
 /* cgroup_mkdir(cgroup, path) */
 int on_cgroup(struct bpf_raw_tracepoint_args *ctx) {
+#ifdef OFF_CG_KN
     u64 node = 0, root = 0;
     s32 hierarchy = 0;
     int zero = 0;
@@ -25,4 +26,7 @@ int on_cgroup(struct bpf_raw_tracepoint_args *ctx) {
     p.lens[0] = len > 0 ? len - 1 : 0;
     p.text_len = p.lens[0];
     return send_file(&p, s->pack, SRC_CGROUP0);
+#else
+    return 0;
+#endif
 }

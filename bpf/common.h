@@ -289,8 +289,10 @@ static __always_inline u32 tty_of(u64 signal) {
 
 static __always_inline u32 number_of(u64 pid) {
     u32 nr = 0;
+#ifdef OFF_SIGNAL_PIDS
     if (pid)
         READ(nr, pid + OFF_PID_NUMBERS);
+#endif
     return nr;
 }
 
