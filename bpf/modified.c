@@ -13,13 +13,16 @@ static __always_inline int in_own_code(void) {
 #endif
 }
 
-/* Whether the content changed: a write sets the times of content and of change to the same one, later than that of the
- * last access; neither reading nor changing attributes does. All three are the same where a file is read in the tick
- * of its last write, and where its mapping is written to in the tick in which it was made: that is no system call.
- * (Flags tell less: what they mean differs between file systems and kernels.) */
-static __always_inline int content_changed(u64 inode) {
+/* Whether the content changed. Pages alone are marked by nothing else, in a file system that marks them. A write sets
+ * the times of content and of change to the same one, later than that of the last access; neither reading nor changing
+ * attributes does. All three are the same where a file is read in the tick of its last write, and where its mapping is
+ * written to in the tick in which it was made: that is no system call. A file in memory that is written in the tick of
+ * its creation is not marked at all. */
+static __always_inline int content_changed(u64 inode, u64 flags) {
     u64 atime = 0, mtime = 0, ctime = 0;
     u32 atime_ns = 0, mtime_ns = 0, ctime_ns = 0;
+    if ((u32)flags == DIRTY_PAGES)
+        return 1;
     READ(mtime, inode + OFF_I_MTIME);
     READ(ctime, inode + OFF_I_CTIME);
     READ(mtime_ns, inode + OFF_I_MTIME_NSEC);
@@ -88,7 +91,7 @@ int on_dirty(struct bpf_raw_tracepoint_args *ctx) {
     struct settings *set;
     struct scratch *s;
     struct file_parts p = {};
-    if (!is_regular(inode) || !content_changed(inode))
+    if (!is_regular(inode) || !content_changed(inode, ctx->args[1]))
         return 0;
     READ(mm, task + OFF_MM);
     set = settings();

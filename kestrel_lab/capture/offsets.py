@@ -226,6 +226,9 @@ GROUPS = (
 )  # fmt: skip
 
 
+_DIRTY_PAGES = 4  # before it was an enumerator
+
+
 @dataclass(frozen=True, slots=True)
 class Offsets:
     """Resolved offsets by macro name (`OFF_` left out), and what is disabled for want of some.
@@ -240,6 +243,7 @@ class Offsets:
     secureexec_bit: int | None = None
     pids_subsystem: int | None = None
     complete_has_cqe: bool = True
+    dirty_pages: int = _DIRTY_PAGES
 
     def cflags(self) -> list[str]:
         """Return the compiler flags that carry them."""
@@ -249,6 +253,7 @@ class Offsets:
                 f"-DHAS_TASK_REGS={int(self.has_task_regs)}",
             *([] if self.secureexec_bit is None else [f"-DBIT_SECUREEXEC={self.secureexec_bit}"]),
             f"-DPIDS_SUBSYS={self.pids_subsystem or 0}",
+            f"-DDIRTY_PAGES={self.dirty_pages}",
             f"-DIO_COMPLETE_HAS_CQE={int(self.complete_has_cqe)}"]  # fmt: skip
 
 
@@ -277,4 +282,5 @@ def resolve_offsets(btf: Btf) -> Offsets:
         values, disabled, btf.tracepoint_args("sched_process_exit") >= 2, btf.has_helper("bpf_task_pt_regs"),
         btf.bit("linux_binprm.secureexec"), btf.enumerator("cgroup_subsys_id.pids_cgrp_id"),
         btf.tracepoint_args("io_uring_complete") <= 3,
+        btf.enumerator("inode_state_flags_t.I_DIRTY_PAGES") or _DIRTY_PAGES,
     )  # fmt: skip

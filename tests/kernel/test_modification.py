@@ -128,6 +128,21 @@ def test_what_changes_the_content_makes_one_row_and_what_does_not_none(
     assert {(e["event.outcome"], e["kestrel.ret"]) for e in events} == {(b"success", 0)}
 
 
+def test_a_write_in_the_tick_of_the_creation(tmp_path: Path) -> None:
+    code = (
+        CALLS
+        + """
+for i in range(50):
+    fd = os.open(f"{sys.argv[1]}/{i}", os.O_CREAT | os.O_WRONLY)  # with nothing that asks for its times
+    os.write(fd, b"content")
+    os.close(fd)
+"""
+    )
+    seen, _ = record_actor(tmp_path, code=code)
+    changed = [e["file.name"] for e in seen.of("modification") if e["file.directory"] == os.fsencode(tmp_path)]
+    assert changed == [b"%d" % i for i in range(50)]
+
+
 def test_only_files_hold_content(story: Story) -> None:
     assert [e for e in story.seen.of("modification") if e["file.path"] == b"/dev/null"] == []
 
