@@ -1,4 +1,4 @@
-/* New cgroups: what their ids are called. They are told of whoever makes them, as identities rest on them. */
+/* New cgroups: what their ids are called. */
 
 BPF_PERCPU_ARRAY(cgroup_scratch, struct scratch, 1);
 

@@ -269,6 +269,21 @@ static __always_inline u64 file_of(u64 task, u32 fd) {
     return file;
 }
 
+/* The struct sock of a file, 0 if it is no socket. */
+static __always_inline u64 socket_of_file(u64 file) {
+    u64 inode = 0, socket = 0, sk = 0;
+    u16 mode = 0;
+    if (!file)
+        return 0;
+    READ(inode, file + OFF_F_INODE);
+    READ(mode, inode + OFF_I_MODE);
+    if ((mode & 0xf000) != 0xc000)
+        return 0;
+    READ(socket, file + OFF_PRIVATE_DATA);
+    READ(sk, socket + OFF_SOCKET_SK);
+    return sk;
+}
+
 /* The device of the controlling terminal, as in an inode. */
 static __always_inline u32 tty_of(u64 signal) {
 #ifdef OFF_TTY

@@ -28,7 +28,8 @@ static __always_inline int is_udp(u64 sk) {
 
 /* sock_send_length(sk, ret, flags): after a send, in the sender's context. */
 int on_sent(struct bpf_raw_tracepoint_args *ctx) {
-    u64 sk = ctx->args[0], inode;
+    u64 sk = ctx->args[0], task = bpf_get_current_task(), inode, start = 0;
+    u32 tgid = 0, exec_seq = 0;
     struct who who = {}, *known;
     struct settings *set;
     if (!is_udp(sk))
@@ -37,10 +38,12 @@ int on_sent(struct bpf_raw_tracepoint_args *ctx) {
     if (!set || !in_scope(set))
         return 0;
     inode = inode_of(sk);
-    fill_who(&who, bpf_get_current_task());
+    read_identity(task, &start, &tgid, &exec_seq);
     known = senders.lookup(&inode);
-    if (inode && !(known && known->start == who.start && known->tgid == who.tgid && known->exec_seq == who.exec_seq))
-        senders.update(&inode, &who);
+    if (!inode || (known && known->start == start && known->tgid == tgid && known->exec_seq == exec_seq))
+        return 0;
+    fill_who(&who, task);
+    senders.update(&inode, &who);
     return 0;
 }
 

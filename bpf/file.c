@@ -308,10 +308,21 @@ static __always_inline int truncated(struct settings *set, struct file_parts *p,
     return unwanted(set, p->action, SRC_FILE0) ? 0 : send_file(p, path, SRC_FILE0);
 }
 
+/* What was found before a walk, back out of the map. */
+static __always_inline void take_parts(struct file_parts *p, struct scratch *s, u64 task) {
+    volatile struct file_parts *given = &s->parts;
+    p->task = task;
+    p->action = given->action;
+    p->ret = given->ret;
+    p->inode = given->inode;
+    p->dev = given->dev;
+    p->open_flags = given->open_flags;
+    p->present = given->present;
+}
+
 /* At the exit of a call to open. */
 static __always_inline int opened(struct settings *set, struct scratch *s, u64 task, u32 op, u64 regs, u32 compat,
                                   long ret) {
-    volatile struct file_parts *given = &s->parts;
     struct file_parts p = {};
     volatile u64 *name = &s->name, *emptied = &s->inode;
     u64 pos, at;
@@ -319,13 +330,7 @@ static __always_inline int opened(struct settings *set, struct scratch *s, u64 t
     if (!opening(set, s, task, op, regs, compat, ret))
         return 0;
     at = walk_from(s, s->mnt, s->dentry);
-    p.task = task;
-    p.action = given->action;
-    p.ret = given->ret;
-    p.inode = given->inode;
-    p.dev = given->dev;
-    p.open_flags = given->open_flags;
-    p.present = given->present;
+    take_parts(&p, s, task);
     p.flags = s->truncated ? FLAG_TRUNCATED_PATH : 0;
     p.lens[0] = at;
     p.text_len = at;

@@ -181,20 +181,6 @@ int on_tcp_state(struct bpf_raw_tracepoint_args *ctx) {
     return new == 7 ? ended(set, sk) : 0;
 }
 
-static __always_inline u64 socket_of_file(u64 file) {
-    u64 inode = 0, socket = 0, sk = 0;
-    u16 mode = 0;
-    if (!file)
-        return 0;
-    READ(inode, file + OFF_F_INODE);
-    READ(mode, inode + OFF_I_MODE);
-    if ((mode & 0xf000) != 0xc000)
-        return 0;
-    READ(socket, file + OFF_PRIVATE_DATA);
-    READ(sk, socket + OFF_SOCKET_SK);
-    return sk;
-}
-
 static __always_inline u64 socket_of(u64 task, u32 fd) {
     return socket_of_file(file_of(task, fd));
 }

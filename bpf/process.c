@@ -99,20 +99,14 @@ struct exec_parts {
 
 /* The address at the other end of the socket that a descriptor is: a shell may stand on one. */
 static __always_inline void fill_peer(struct exec_head *e, u64 task) {
-    u64 file = file_of(task, 0), inode = 0, socket = 0, sk = 0;
-    u16 mode = 0, port = 0;
+    u64 sk = socket_of_file(file_of(task, 0));
+    u16 port = 0;
     __builtin_memset(e->peer, 0, 16);
     e->peer_port = 0;
     e->peer_family = 0;
 #if OFF_SK_DPORT
-    if (!file)
+    if (!sk)
         return;
-    READ(inode, file + OFF_F_INODE);
-    READ(mode, inode + OFF_I_MODE);
-    if ((mode & 0xf000) != 0xc000)
-        return;
-    READ(socket, file + OFF_PRIVATE_DATA);
-    READ(sk, socket + OFF_SOCKET_SK);
     READ(e->peer_family, sk + OFF_SK_FAMILY);
     if (e->peer_family == 10)
         bpf_probe_read_kernel(e->peer, 16, (void *)(sk + OFF_SK_V6_REMOTE));

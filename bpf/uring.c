@@ -196,19 +196,13 @@ static __always_inline int file_request(struct settings *set, struct scratch *s,
     }
     pack_name(s, slot, 1);
     op = opcode_of(req);
-    p.task = task;
+    take_parts(&p, s, task);
     p.text_len = given->text_len;
     p.lens[0] = given->lens[0];
     p.lens[1] = given->lens[1];
     p.lens[2] = given->lens[2];
     p.lens[3] = given->lens[3];
     p.flags = given->flags;
-    p.action = given->action;
-    p.ret = given->ret;
-    p.inode = given->inode;
-    p.dev = given->dev;
-    p.open_flags = given->open_flags;
-    p.present = given->present;
     if (op == IO_FTRUNCATE)
         READ(p.numbers[0], req + OFF_IO_CMD + OFF_IO_FTRUNC_LEN);
     return send_file(&p, s->pack, SRC_IO0);

@@ -7,7 +7,8 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-MOUNTS = Path("/proc/self/mountinfo")
+from kestrel_lab.capture.host import MOUNTS, mounts_in
+
 OWN = Path("/proc/self/cgroup")
 #: number of the v2 hierarchy
 _UNIFIED = 0
@@ -19,6 +20,7 @@ class Cgroups:
 
     def __init__(self) -> None:
         self._roots = dict(_roots(MOUNTS.read_text(), OWN.read_text()))
+        self._pids = next((hierarchy for hierarchy in self._roots if hierarchy != _UNIFIED), -1)
         self._paths: dict[tuple[int, int], bytes] = {}
         self._sought: set[tuple[int, int]] = set()
         self.scan()
@@ -39,9 +41,8 @@ class Cgroups:
         Args:
             unified, pids: its cgroups' ids in the two hierarchies, 0 for none.
         """
-        other = next((hierarchy for hierarchy in self._roots if hierarchy != _UNIFIED), -1)
         first = self._of(_UNIFIED, unified)
-        return self._of(other, pids) or first if first in (None, b"/") else first
+        return self._of(self._pids, pids) or first if first in (None, b"/") else first
 
     def _of(self, hierarchy: int, number: int) -> bytes | None:
         key = hierarchy, number
@@ -62,15 +63,13 @@ def _roots(mounts: str, own: str) -> Iterator[tuple[int, Path]]:
     numbers: Mapping[str, int] = {
         name: int(line.split(":", 2)[0]) for line in own.splitlines() for name in line.split(":", 2)[1].split(",")
     }
-    for line in mounts.splitlines():
-        fields = line.split()
-        kind, _, options = fields[fields.index("-") + 1 :][:3]
-        if fields[3] != "/":  # a part of the hierarchy: paths would begin elsewhere
+    for mount in mounts_in(mounts):
+        if mount.root != "/":  # a part of the hierarchy: paths would begin elsewhere
             continue
-        if kind == "cgroup2":
-            yield _UNIFIED, Path(fields[4])
-        elif kind == "cgroup" and "pids" in options.split(",") and "pids" in numbers:
-            yield numbers["pids"], Path(fields[4])
+        if mount.kind == "cgroup2":
+            yield _UNIFIED, mount.point
+        elif mount.kind == "cgroup" and "pids" in mount.options.split(",") and "pids" in numbers:
+            yield numbers["pids"], mount.point
 
 
 def _folders(root: Path) -> Iterator[tuple[int, bytes]]:

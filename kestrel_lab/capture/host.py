@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 import platform
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from kestrel_lab.schema.epoch import SourceInfo
 from kestrel_lab.schema.errors import UsageError
 from kestrel_lab.schema.schema import BUILTIN
+
+MOUNTS = Path("/proc/self/mountinfo")
 
 
 def boot_id() -> bytes:
@@ -30,11 +34,26 @@ def source_info() -> SourceInfo:
     return SourceInfo(uuid.uuid4().hex, host, BUILTIN, boot_id().hex(), extra)
 
 
+class Mount(NamedTuple):
+    """A line of mountinfo: what of the file system is mounted where, its type, the file system's own options."""
+
+    root: str
+    point: Path
+    kind: str
+    options: str
+
+
+def mounts_in(text: str) -> Iterator[Mount]:
+    """Yield the mounts of a text like /proc/self/mountinfo: proc(5)."""
+    for line in text.splitlines():
+        fields = line.split()
+        kind, _, options = fields[fields.index("-") + 1 :][:3]
+        yield Mount(fields[3], Path(fields[4]), kind, options)
+
+
 def cgroup2_mounts() -> list[Path]:
     """Return where cgroup v2 is mounted."""
-    lines = Path("/proc/self/mountinfo").read_text().splitlines()
-    fields = [line.split() for line in lines]
-    return [Path(f[4]) for f in fields if f[f.index("-") + 1] == "cgroup2"]
+    return [mount.point for mount in mounts_in(MOUNTS.read_text()) if mount.kind == "cgroup2"]
 
 
 def cgroup_scope(folder: Path) -> tuple[int, int]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from kestrel_lab.capture import CaptureConfig
 
-from .support import Seen, capture, joining, own_cgroup, run
+from .support import Event, Seen, capture, joining, own_cgroup, run
 
 #: system calls by number, by the 64-bit table and by the 32-bit one; memory that both can address
 CALLS = r"""
@@ -69,3 +69,21 @@ def record_actor(*folders: Path, code: str, **more: Any) -> tuple[Seen, dict[str
         seen = capture(lambda s: run(s, *joining(cgroup, *command)), CaptureConfig(cgroup=cgroup, **more))
     told = folders[0] / "told"
     return seen, json.loads(told.read_text()) if told.exists() else {}
+
+
+class Story:
+    """What an actor did, and what was seen of it.
+
+    Args:
+        folder: the actor's.
+        code: its program.
+        more: for the capture.
+    """
+
+    def __init__(self, folder: Path, code: str, **more: Any) -> None:
+        self.folder = folder
+        self.seen, self.told = record_actor(folder, code=code, **more)
+
+    def acts(self, child: str, action: str) -> list[Event]:
+        """Return the events of an action by one of its children, in order."""
+        return self.seen.of(action, process__pid=self.told[child])

@@ -8,11 +8,10 @@ import errno
 import mmap
 import os
 import signal
-from pathlib import Path
 
 import pytest
 
-from .actors import CALLS, record_actor
+from .actors import CALLS, Story
 from .support import Event
 
 ACTOR = (
@@ -81,20 +80,9 @@ tell()
 NAME = b"a name\nof \xff" + b"n" * 230
 
 
-class Story:
-    """What the actor did, and what was seen of it."""
-
-    def __init__(self, folder: Path) -> None:
-        self.seen, self.told = record_actor(folder, code=ACTOR)
-
-    def acts(self, child: str, action: str) -> list[Event]:
-        """Return the events of an action by a child, in order."""
-        return self.seen.of(action, process__pid=self.told[child])
-
-
 @pytest.fixture(scope="module")
 def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
-    return Story(tmp_path_factory.mktemp("story"))
+    return Story(tmp_path_factory.mktemp("story"), ACTOR)
 
 
 ABIS = pytest.mark.parametrize("abi", ["64", "32"])

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import errno
 import os
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from .actors import CALLS, record_actor
+from .actors import CALLS, Story
 from .support import Event
 
 ACTOR = (
@@ -64,17 +63,12 @@ tell()
 ABIS = pytest.mark.parametrize("abi", ["64", "32"])
 
 
-class Story:
+class Mounts(Story):
     """What was done in a folder for each kind of calls, and what was seen of it."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.seen, self.told = record_actor(folder, code=ACTOR)
-
-    def acts(self, abi: str, action: str) -> list[Event]:
-        """Return the events of an action by one child, in order."""
-        found = self.seen.of(action, process__pid=self.told[abi])
-        return [e for e in found if e.get("file.path") != b"/"]  # the namespace made private
+    def acts(self, child: str, action: str) -> list[Event]:
+        """Return the events of an action by one child, in order, but for that the namespace was made private."""
+        return [e for e in super().acts(child, action) if e.get("file.path") != b"/"]
 
     def path(self, abi: str, name: str) -> bytes:
         """Return a path in one folder."""
@@ -82,8 +76,8 @@ class Story:
 
 
 @pytest.fixture(scope="module")
-def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
-    return Story(tmp_path_factory.mktemp("story"))
+def story(tmp_path_factory: pytest.TempPathFactory) -> Mounts:
+    return Mounts(tmp_path_factory.mktemp("story"), ACTOR)
 
 
 def values(event: Event) -> list[Any]:
@@ -92,7 +86,7 @@ def values(event: Event) -> list[Any]:
 
 
 @ABIS
-def test_mounts_by_the_old_call(story: Story, abi: str) -> None:
+def test_mounts_by_the_old_call(story: Mounts, abi: str) -> None:
     old, bound, nowhere = (story.path(abi, name) for name in ("old", "bound", "nowhere"))
     assert [values(e) for e in story.acts(abi, "mount")[:4]] == [
         [old, b"a source \xff", b"tmpfs", (b"nosuid", b"noexec"), 0],
@@ -103,21 +97,21 @@ def test_mounts_by_the_old_call(story: Story, abi: str) -> None:
 
 
 @ABIS
-def test_mounts_by_the_new_calls(story: Story, abi: str) -> None:
+def test_mounts_by_the_new_calls(story: Mounts, abi: str) -> None:
     made, moved, _ = story.acts(abi, "mount")[4:]
     assert values(made) == [story.path(abi, "new"), b"new source", b"tmpfs", None, 0]
     assert values(moved) == [story.path(abi, "bound"), story.path(abi, "new"), None, None, 0]
 
 
 @ABIS
-def test_unmounts(story: Story, abi: str) -> None:
+def test_unmounts(story: Mounts, abi: str) -> None:
     done, refused = story.acts(abi, "unmount")
     assert values(done) == [story.path(abi, "bound"), None, None, (b"detach",), 0]
     assert (refused["kestrel.ret"], refused["event.outcome"]) == (-errno.EINVAL, b"failure")
 
 
 @ABIS
-def test_roots(story: Story, abi: str) -> None:
+def test_roots(story: Mounts, abi: str) -> None:
     assert story.told[abi + " gave"] == [0, 0, 0, -errno.ENOENT, 0, -errno.EINVAL, 0, 0, 0, 0, -errno.ENOENT, 0]
     (pivoted,) = story.acts(abi, "pivot_root")
     assert pivoted["file.path"] == story.path(abi, "root")

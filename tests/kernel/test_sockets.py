@@ -6,12 +6,11 @@ from __future__ import annotations
 
 import errno
 import os
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from .actors import CALLS, record_actor
+from .actors import CALLS, Story
 from .support import Event
 
 ACTOR = (
@@ -130,16 +129,8 @@ LOCAL, REMOTE = ("source.ip", "source.port"), ("destination.ip", "destination.po
 KIND = ("kestrel.socket.family", "kestrel.socket.type", "network.transport")
 
 
-class Story:
-    """What each child did, and what was seen of it."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.seen, self.told = record_actor(folder, code=ACTOR)
-
-    def acts(self, child: str, action: str) -> list[Event]:
-        """Return the events of an action by one child, in order."""
-        return self.seen.of(action, process__pid=self.told[child])
+class Calls(Story):
+    """The story, and what its calls gave."""
 
     def gave(self, child: str, kind: str) -> Any:
         """Return what calls gave."""
@@ -147,8 +138,8 @@ class Story:
 
 
 @pytest.fixture(scope="module")
-def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
-    return Story(tmp_path_factory.mktemp("story"))
+def story(tmp_path_factory: pytest.TempPathFactory) -> Calls:
+    return Calls(tmp_path_factory.mktemp("story"), ACTOR)
 
 
 def values(events: list[Event], *names: str) -> list[tuple[Any, ...]]:
@@ -160,7 +151,7 @@ def rets(events: list[Event]) -> list[int]:
 
 
 @ABIS
-def test_binds(story: Story, abi: str) -> None:
+def test_binds(story: Calls, abi: str) -> None:
     events = story.acts(abi, "bind")[:5]
     assert rets(events) == story.gave(abi, "bind") == [0, 0, -errno.EADDRINUSE, 0, -errno.ENOENT]
     assert values(events[:3], *LOCAL, *REMOTE) == [
@@ -175,7 +166,7 @@ def test_binds(story: Story, abi: str) -> None:
 
 
 @ABIS
-def test_listens(story: Story, abi: str) -> None:
+def test_listens(story: Calls, abi: str) -> None:
     by_port, abstract, served = story.acts(abi, "listen")
     assert values([by_port], *LOCAL, "kestrel.ret") == [(b"127.0.0.1", 4001, 0)]
     assert abstract["kestrel.socket.path"] == b"@abstract\0\1"
@@ -184,7 +175,7 @@ def test_listens(story: Story, abi: str) -> None:
 
 
 @ABIS
-def test_connects_to_a_name(story: Story, abi: str) -> None:
+def test_connects_to_a_name(story: Calls, abi: str) -> None:
     events = story.acts(abi, "unix_connect")
     assert rets(events) == story.gave(abi, "unix") == [0, 0, -errno.ENOENT]
     served = os.fsencode(story.folder / abi / "served")  # as it was bound, not as it was given
@@ -193,7 +184,7 @@ def test_connects_to_a_name(story: Story, abi: str) -> None:
 
 
 @ABIS
-def test_connects_that_lead_nowhere(story: Story, abi: str) -> None:
+def test_connects_that_lead_nowhere(story: Calls, abi: str) -> None:
     gave = story.gave(abi, "connect")
     assert gave == [-errno.ENETUNREACH] * 3 + [0, -errno.ECONNREFUSED]
     failed = [e for e in story.acts(abi, "connection_attempted") if "kestrel.ret" in e]
@@ -209,7 +200,7 @@ def test_connects_that_lead_nowhere(story: Story, abi: str) -> None:
 
 
 @ABIS
-def test_raw_sockets(story: Story, abi: str) -> None:
+def test_raw_sockets(story: Calls, abi: str) -> None:
     events = story.acts(abi, "raw_socket")
     assert story.gave(abi, "raw") == [True, True, True, -errno.EPERM]
     assert rets(events) == [0, 0, 0, -errno.EPERM]
@@ -220,7 +211,7 @@ def test_raw_sockets(story: Story, abi: str) -> None:
 
 
 @ABIS
-def test_the_end_of_a_connection_has_its_bytes_and_its_duration(story: Story, abi: str) -> None:
+def test_the_end_of_a_connection_has_its_bytes_and_its_duration(story: Calls, abi: str) -> None:
     ends = {e["network.direction"]: e for e in story.acts(abi, "disconnect_received")}
     assert sorted(ends) == [b"egress", b"ingress"]
     for end in ends.values():
@@ -230,7 +221,7 @@ def test_the_end_of_a_connection_has_its_bytes_and_its_duration(story: Story, ab
 
 
 @pytest.mark.parametrize(("child", "address"), [("udp4", b"127.0.0.1"), ("udp6", b"::1")])
-def test_datagrams_and_questions(story: Story, child: str, address: bytes) -> None:
+def test_datagrams_and_questions(story: Calls, child: str, address: bytes) -> None:
     sent = story.acts(child, "datagram_sent")
     assert values(sent, *REMOTE, "network.transport", "network.direction") == [
         (address, port, b"udp", b"egress") for port in (99, 53)

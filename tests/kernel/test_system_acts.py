@@ -6,13 +6,12 @@ from __future__ import annotations
 
 import errno
 import os
-from pathlib import Path
 
 import pytest
 
 from kestrel_lab.schema.columns import FLAG_TRUNCATED_PATH
 
-from .actors import CALLS, record_actor
+from .actors import CALLS, Story
 from .support import Event
 
 ACTOR = (
@@ -67,16 +66,8 @@ tell()
 ABIS = pytest.mark.parametrize("abi", ["64", "32"])
 
 
-class Story:
-    """What each child did, and what was seen of it."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.seen, self.told = record_actor(folder, code=ACTOR)
-
-    def acts(self, abi: str, action: str) -> list[Event]:
-        """Return the events of an action by one child, in order."""
-        return self.seen.of(action, process__pid=self.told[abi])
+class Calls(Story):
+    """The story, and what its calls gave."""
 
     def gave(self, abi: str, kind: str) -> list[int]:
         """Return what calls gave."""
@@ -85,8 +76,8 @@ class Story:
 
 
 @pytest.fixture(scope="module")
-def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
-    return Story(tmp_path_factory.mktemp("story"))
+def story(tmp_path_factory: pytest.TempPathFactory) -> Calls:
+    return Calls(tmp_path_factory.mktemp("story"), ACTOR)
 
 
 def rets(events: list[Event]) -> list[int]:
@@ -94,7 +85,7 @@ def rets(events: list[Event]) -> list[int]:
 
 
 @ABIS
-def test_programs_that_could_not_be_run(story: Story, abi: str) -> None:
+def test_programs_that_could_not_be_run(story: Calls, abi: str) -> None:
     events = story.acts(abi, "exec_failed")
     assert rets(events) == story.gave(abi, "exec") == [-errno.ENOENT, -errno.ENAMETOOLONG]
     assert [e["process.Ext.filename"] for e in events] == [b"./no program\n", b"/" + b"l" * 254]
@@ -104,7 +95,7 @@ def test_programs_that_could_not_be_run(story: Story, abi: str) -> None:
 
 
 @ABIS
-def test_modules(story: Story, abi: str) -> None:
+def test_modules(story: Calls, abi: str) -> None:
     loads, (removal,) = story.acts(abi, "load_module"), story.acts(abi, "unload_module")
     assert rets([*loads, removal]) == story.gave(abi, "modules")
     assert all(ret < 0 for ret in rets(loads))
@@ -118,7 +109,7 @@ def test_modules(story: Story, abi: str) -> None:
 
 
 @ABIS
-def test_bpf_programs(story: Story, abi: str) -> None:
+def test_bpf_programs(story: Calls, abi: str) -> None:
     done, refused = story.acts(abi, "bpf_load")
     assert rets([done, refused]) == story.gave(abi, "bpf")[:2]
     assert done["kestrel.ret"] > 0 > refused["kestrel.ret"]
@@ -128,7 +119,7 @@ def test_bpf_programs(story: Story, abi: str) -> None:
 
 
 @ABIS
-def test_clocks(story: Story, abi: str) -> None:
+def test_clocks(story: Calls, abi: str) -> None:
     events = story.acts(abi, "clock_change")
     assert rets(events) == story.gave(abi, "clock")
     second = 1_700_000_000
@@ -143,7 +134,7 @@ def test_clocks(story: Story, abi: str) -> None:
 
 
 @ABIS
-def test_rings(story: Story, abi: str) -> None:
+def test_rings(story: Calls, abi: str) -> None:
     events = story.acts(abi, "io_uring_setup")
     assert rets(events) == story.gave(abi, "ring")
     assert rets(events)[1] == -errno.EINVAL

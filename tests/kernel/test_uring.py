@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import errno
 import os
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from .actors import CALLS, record_actor
+from .actors import CALLS, Story
 from .support import Event
 
 ACTOR = (
@@ -102,21 +101,9 @@ tell()
 HOWS = pytest.mark.parametrize(("child", "folder"), [("inline", "0"), ("worker", "16")])
 
 
-class Story:
-    """What each child did, and what was seen of it."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.seen, self.told = record_actor(folder, code=ACTOR, reads=True)
-
-    def acts(self, child: str, action: str) -> list[Event]:
-        """Return the events of an action by one child, in order."""
-        return self.seen.of(action, process__pid=self.told[child])
-
-
 @pytest.fixture(scope="module")
 def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
-    return Story(tmp_path_factory.mktemp("story"))
+    return Story(tmp_path_factory.mktemp("story"), ACTOR, reads=True)
 
 
 def values(events: list[Event], *names: str) -> list[tuple[Any, ...]]:
