@@ -5,7 +5,7 @@
 struct connection {
     struct who who;
     u64 since;           /* when it stood, 0: it does not yet */
-    u32 inward, unused;
+    u32 inward, found;   /* found: it stood before the recording, since when is not known */
 };
 BPF_TABLE("lru_hash", u64, struct connection, connections, 65536);
 
@@ -33,6 +33,7 @@ static __always_inline void fill_socket(struct net_rec *r, u64 sk) {
     r->remote_port = 0;
     r->lens[0] = r->lens[1] = r->lens[2] = r->lens[3] = 0;
     r->present = 0;
+    r->state = 0;
     r->ret = 0;
     r->received = r->sent = r->duration = 0;
     if (r->family != INET && r->family != INET6)
@@ -159,7 +160,10 @@ static __always_inline int ended(struct settings *set, u64 sk) {
     __builtin_memcpy(&r->head.who, &was.who, sizeof(was.who));
     r->present |= was.inward ? NET_INWARD : 0;
     fill_bytes(r, sk);
-    r->duration = r->head.ts - was.since;
+    if (!was.found) {
+        r->duration = r->head.ts - was.since;
+        r->present |= NET_HAS_DURATION;
+    }
     ring_net.ringbuf_submit(r, BPF_RB_NO_WAKEUP);
     return 0;
 }

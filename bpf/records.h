@@ -6,7 +6,7 @@
 
 enum source { SRC_FORK, SRC_EXIT, SRC_EXEC0, SRC_EXEC1, SRC_EXEC2, SRC_FILE0, SRC_FILE1, SRC_NET, SRC_SOCKET, SRC_ACT,
               SRC_SIGNAL, SRC_DIRTY0, SRC_DIRTY1, SRC_DATAGRAM, SRC_CGROUP0,
-              SRC_CGROUP1, SRC_IO0, SRC_IO1, SRC_IO_NET, SOURCES };
+              SRC_CGROUP1, SRC_IO0, SRC_IO1, SRC_IO_NET, SRC_RECORDER, SOURCES };
 
 /* Action codes of the field table. */
 enum action {
@@ -18,6 +18,7 @@ enum action {
     ACT_UID = 30, ACT_GID = 31, ACT_SESSION = 32, ACT_PTRACE = 33, ACT_KILL = 34, ACT_MEMFD = 35, ACT_NAME = 36,
     ACT_MEMORY = 37, ACT_VM_WRITE = 38, ACT_PIDFD_GETFD = 39, ACT_UNSHARE = 40, ACT_SETNS = 41,
     ACT_OPEN_READ = 43, ACT_EXEC_FAILED = 44, ACT_BPF_LOAD = 45, ACT_MODIFICATION = 46, ACT_CLOCK = 53, ACT_IO_URING = 54, ACT_CGROUP = 55,
+    ACT_EXISTING_SOCKET = 57, ACT_EXISTING_BPF = 60,
 };
 
 #define FLAG_TRUNCATED_PATH 2
@@ -119,9 +120,10 @@ struct file1_rec { struct file_head file; char text[FILE_TEXT1]; };
 #define NET_TEXT 256
 #define NET_RET_UNKNOWN 1
 #define NET_INWARD 1
-#define NET_HAS_BYTES 2          /* and duration */
+#define NET_HAS_BYTES 2
 #define NET_HAS_LOCAL 4
 #define NET_HAS_REMOTE 8
+#define NET_HAS_DURATION 16
 
 struct net_rec {
     struct head head;
@@ -130,7 +132,7 @@ struct net_rec {
     u32 netns;
     s32 ret;             /* 0 or a negative errno, or: */
     u16 local_port, remote_port, family, type, protocol, present;
-    u32 unused;
+    u32 state;           /* as the kernel numbers those of TCP; of what was there already */
     u16 lens[4];         /* the first is of the text: a name of the same machine, or a question to a name server */
     char text[NET_TEXT];
 };

@@ -26,10 +26,15 @@ _BEFORE = ("real_user.id", "real_group.id", "saved_user.id", "saved_group.id", "
 _FLAGS_AT = {"unshare": 0, "setns": 1, "memfd_create": 1}
 
 
+def _program_type(kind: int) -> bytes:
+    return BPF_TYPES[kind] if kind < len(BPF_TYPES) else b"%d" % kind
+
+
 #: what `kestrel.request` says of the first argument
 _REQUESTS: Mapping[str, Callable[[int], bytes | None]] = {
     "ptrace": REQUESTS.get,
-    "bpf_load": lambda kind: BPF_TYPES[kind] if kind < len(BPF_TYPES) else b"%d" % kind,
+    "existing_bpf": _program_type,
+    "bpf_load": _program_type,
     "clock_change": lambda clock: CLOCKS.get(clock & 0xFFFF_FFFF, b"%d" % (clock & 0xFFFF_FFFF)),
 }
 _MOST_SECONDS = 2**63 // 1_000_000_000
@@ -45,13 +50,16 @@ def act_columns(
     made = _Columns(segment, rec)
     made.columns["target"], pids = targets
     made.numbers("Target.process.pid", pids, pids != 0)
-    made.numbers("kestrel.ret", np.clip(rec["ret"], -(2**31), 2**31 - 1), made.action != _CODES["kill"])
+    no_call = np.isin(made.action, [_CODES["kill"], _CODES["existing_bpf"]])
+    made.numbers("kestrel.ret", np.clip(rec["ret"], -(2**31), 2**31 - 1), ~no_call)
     made.numbers("kestrel.signal", rec["args"][:, 0], made.action == _CODES["kill"])
     memory = made.action == _CODES["memory_executable"]
     made.numbers("kestrel.memory.address", rec["args"][:, 0], memory)
     made.numbers("kestrel.memory.size", rec["args"][:, 1], memory)
     made.texts("kestrel.memory.protection", rec["args"][:, 2], memory, lambda bits: names_of(PROTECTION, bits & 7))
     made.requests()
+    existing = made.action == _CODES["existing_bpf"]
+    made.numbers("kestrel.bpf.id", rec["args"][:, 1], existing)
     made.flags()
     made.clock()
     made.names()

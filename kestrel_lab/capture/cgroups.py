@@ -52,6 +52,11 @@ class Cgroups:
         return self._paths.get(key)
 
 
+def cgroups_below(folder: Path) -> frozenset[int]:
+    """Return the ids of a cgroup, given by its folder, and of all below it."""
+    return frozenset(number for number, _ in _folders(folder))
+
+
 def container_id(path: bytes | None) -> bytes | None:
     """Return the id of the innermost container that a cgroup's path names, None for none."""
     found = _CONTAINER.findall(path or b"")

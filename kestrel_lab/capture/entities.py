@@ -88,6 +88,7 @@ class Images:
         image = self._image(key, parent.ref, event_id, PRECISION_EVENT)
         image.name, image.executable, image.working_directory = parent.name, parent.executable, parent.working_directory
         image.args, image.env, image.truncated = parent.args, parent.env, parent.truncated
+        image.sha256 = parent.sha256
         image.real_parent = real_parent
         self._add(image, ts)
         self._place(image, standing, parent)
@@ -187,6 +188,7 @@ class Images:
         code = strings("entity:env").code
         image.env = tuple([code(variable) for variable in texts.env])
         image.truncated = texts.truncated
+        image.sha256 = strings("entity:sha256").code(texts.sha256)
         return image
 
     def _place(self, image: Image, standing: Standing, kin: Image | None) -> None:

@@ -22,6 +22,7 @@ from kestrel_lab.capture.ring import Records, Words
 from kestrel_lab.capture.sockets import network_columns
 from kestrel_lab.capture.standing import Key, read_standing
 from kestrel_lab.capture.tables import (
+    END,
     EXEC,
     FORK,
     Columns,
@@ -147,7 +148,7 @@ class EpochBuilder:
         elif head["action"] == EXEC:
             texts = _exec_texts(one, _text(who["comm"]))
             self.images.exec(key, event_id, texts, ts, read_standing(who, one["standing"]))
-        else:
+        elif head["action"] == END:
             if self.images.ref(key) is None:
                 self.images.unseen(key, event_id, _text(who["comm"]), ts)
             self.images.end(key, ts)

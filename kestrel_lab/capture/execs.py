@@ -22,7 +22,7 @@ def exec_columns(segment: GrowingSegment, rec: Records) -> tuple[dict[str, Array
     there = rec["inode"] != 0
     address = np.isin(rec["peer_family"], (socket.AF_INET, socket.AF_INET6))
     changed = rec["changed"] * np.uint64(1_000_000_000) + rec["changed_ns"]
-    columns = {column: _stdio(segment, column, rec["standing"]) for column in _STDIO}
+    columns = stdio_columns(segment, rec["standing"])
     columns |= _texts(segment, rec)
     columns |= {
         "kestrel.secure_exec": rec["secure"].astype(np.uint8),
@@ -41,6 +41,11 @@ def exec_columns(segment: GrowingSegment, rec: Records) -> tuple[dict[str, Array
     }  # fmt: skip
     valid = {f"kestrel.executable.{name}": there for name in ("inode", "device", "links", "changed_ns")}
     return columns, valid | {"kestrel.secure_exec": np.ones(len(rec), np.bool_), "kestrel.stdin.port": address}
+
+
+def stdio_columns(segment: GrowingSegment, standing: Records) -> dict[str, Array]:
+    """Return what descriptors 0 to 2 are, by column, for `records.STANDING` rows."""
+    return {column: _stdio(segment, column, standing) for column in _STDIO}
 
 
 def _texts(segment: GrowingSegment, rec: Records) -> dict[str, Array]:

@@ -20,9 +20,10 @@ from kestrel_lab.schema.epoch import Array
 
 _REACHED = np.array(REACHED)
 _TEXTS = ("file.path", "file.Ext.original.path", "file.target_path", "kestrel.name", "kestrel.mount.source",
-          "kestrel.mount.type")  # fmt: skip
+          "kestrel.mount.type", "file.hash.sha256", "kestrel.content.role")  # fmt: skip
 _DECIMALS = ("file.mode", "file.uid", "file.gid")
 _NUMBERS = ("file.inode", "file.Ext.device", "file.Ext.open_flags", "file.size")
+_SIZED = [CODES[name] for name in ("truncate", "content_hash", "existing_module")]
 _UNCHANGED = 0xFFFF_FFFF  # of a user or a group
 
 
@@ -34,8 +35,11 @@ def file_columns(
     columns: dict[str, Array] = {name: np.zeros(rows, np.int32) for name in (*_TEXTS, *_DECIMALS)}
     columns |= {"file.inode": np.zeros(rows, np.uint64), "file.size": np.zeros(rows, np.uint64)}
     columns |= {name: np.zeros(rows, np.uint32) for name in ("file.Ext.device", "file.Ext.open_flags")}
+    columns["kestrel.content.kept"] = np.zeros(rows, np.uint8)
     columns["kestrel.ret"], columns["kestrel.call_flags"] = np.zeros(rows, np.int32), np.zeros(rows, np.int32)
-    valid = {name: np.zeros(rows, np.bool_) for name in _NUMBERS} | {"kestrel.ret": np.ones(rows, np.bool_)}
+    valid = {name: np.zeros(rows, np.bool_) for name in (*_NUMBERS, "kestrel.content.kept")} | {
+        "kestrel.ret": np.ones(rows, np.bool_)
+    }
     for rec, at in parts:
         columns["file.inode"][at] = rec["inode"]
         columns["file.Ext.device"][at] = rec["dev"]
@@ -62,10 +66,13 @@ def _numbers(
 ) -> None:  # fmt: skip
     action, present = rec["head"]["action"], rec["present"]
     first, second = rec["numbers"][:, 0], rec["numbers"][:, 1]
-    truncated = action == CODES["truncate"]
+    sized = np.isin(action, _SIZED)
     upper = np.where(present & FILE_HAS_SECOND != 0, second, 0)
-    columns["file.size"][at] = np.where(truncated, first + (upper << np.uint64(32)), 0)
-    valid["file.size"][at] = truncated
+    columns["file.size"][at] = np.where(sized, first + (upper << np.uint64(32)), 0)
+    valid["file.size"][at] = sized
+    read = action == CODES["content_hash"]
+    columns["kestrel.content.kept"][at] = np.where(read, rec["open_flags"], 0)
+    valid["kestrel.content.kept"][at] = read
     owner = action == CODES["chown"]
     for name, values, which, text in (
         ("file.mode", first, action == CODES["chmod"], _octal), ("file.uid", first, owner, _owner),

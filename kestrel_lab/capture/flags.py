@@ -29,13 +29,15 @@ BPF_TYPES = tuple(
     b"sk_reuseport flow_dissector cgroup_sysctl raw_tracepoint_writable cgroup_sockopt tracing struct_ops ext lsm "
     b"sk_lookup syscall netfilter".split()
 )
+_MOUNT = {1: b"ro", 2: b"nosuid", 4: b"nodev", 8: b"noexec", 16: b"sync", 32: b"remount", 64: b"mandlock",
+         128: b"dirsync", 256: b"nosymfollow", 1024: b"noatime", 2048: b"nodiratime", 4096: b"bind",
+         8192: b"move", 16384: b"rec", 32768: b"silent", 1 << 16: b"posixacl", 1 << 17: b"unbindable",
+         1 << 18: b"private", 1 << 19: b"slave", 1 << 20: b"shared", 1 << 21: b"relatime",
+         1 << 24: b"strictatime", 1 << 25: b"lazytime"}  # fmt: skip
 #: flags of calls about files by bit: include/uapi/linux/{mount,module,fcntl}.h
 OF_FILES: Mapping[str, Mapping[int, bytes]] = {
-    "mount": {1: b"ro", 2: b"nosuid", 4: b"nodev", 8: b"noexec", 16: b"sync", 32: b"remount", 64: b"mandlock",
-              128: b"dirsync", 256: b"nosymfollow", 1024: b"noatime", 2048: b"nodiratime", 4096: b"bind",
-              8192: b"move", 16384: b"rec", 32768: b"silent", 1 << 16: b"posixacl", 1 << 17: b"unbindable",
-              1 << 18: b"private", 1 << 19: b"slave", 1 << 20: b"shared", 1 << 21: b"relatime",
-              1 << 24: b"strictatime", 1 << 25: b"lazytime"},
+    "mount": _MOUNT,
+    "existing_mount": _MOUNT,
     "unmount": {1: b"force", 2: b"detach", 4: b"expire", 8: b"nofollow"},
     "load_module": {1: b"ignore_modversions", 2: b"ignore_vermagic", 4: b"compressed_file"},
     "unload_module": {0o1000: b"trunc", 0o4000: b"nonblock"},

@@ -23,7 +23,7 @@ def boot_id() -> bytes:
 
 def source_info() -> SourceInfo:
     """Return the description of a new live source."""
-    host = {"event.kind": "event", "host.os.type": "linux", "host.name": os.uname().nodename}
+    host = {"host.os.type": "linux", "host.name": os.uname().nodename}
     try:
         machine = Path("/etc/machine-id").read_text().strip()
     except OSError:

@@ -58,6 +58,7 @@ class Image:
     ns_cgroup: int = 0
     ns_time: int = 0
     env: tuple[int, ...] = ()
+    sha256: int = 0
     pgid: int = 0  #: process group and session, pids of the initial namespace
     sid: int = 0
     ref: int = 0
@@ -89,3 +90,4 @@ class ImageTexts:
     args: Sequence[bytes]
     truncated: int = 0
     env: Sequence[bytes] = ()
+    sha256: bytes | None = None

@@ -22,11 +22,16 @@ class Named:
     name: bytes | None = None
     mount_source: bytes | None = None
     mount_type: bytes | None = None
+    sha256: bytes | None = None
+    role: bytes | None = None
 
     @property
     def texts(self) -> tuple[bytes | None, ...]:
         """Values of the columns of texts."""
-        return self.path, self.original, self.target, self.name, self.mount_source, self.mount_type
+        return (
+            self.path, self.original, self.target, self.name, self.mount_source, self.mount_type, self.sha256,
+            self.role,
+        )  # fmt: skip
 
     @property
     def relative(self) -> bool:
@@ -41,6 +46,8 @@ def named(action: int, text: bytes, lens: Sequence[int], *, by_descriptor: bool)
     for length in lens:
         parts.append(text[at : at + length])
         at += length
+    if action in _MADE:
+        return _MADE[action]([part or None for part in parts])
     first = parts[0] or None if by_descriptor else join_name(parts[0], parts[1])
     second = join_name(parts[2], parts[3])
     if action == CODES["mount"]:
@@ -62,6 +69,14 @@ def _mount(path: bytes | None, moved: bytes | None, text: bytes) -> Named:
     return (
         Named(path, mount_source=source or None, mount_type=kind or None) if zero else Named(path, mount_source=moved)
     )
+
+
+#: of what the recorder itself tells
+_MADE = {
+    CODES["existing_mount"]: lambda p: Named(p[0], target=p[3], mount_source=p[1], mount_type=p[2]),
+    CODES["existing_module"]: lambda p: Named(None, name=p[0]),
+    CODES["content_hash"]: lambda p: Named(p[0], sha256=p[1], role=p[2]),
+}
 
 
 def join_name(folder: bytes, name: bytes) -> bytes | None:

@@ -126,6 +126,14 @@ UNIX_SOCKETS = Group({
     "UNIX_NAME": ("unix_address.name",),
 }, needed_by=("names of unix sockets",), optional=True)  # fmt: skip
 
+BPF_PROGRAMS = Group({
+    "BPF_AUX": ("bpf_prog.aux",),
+    "BPF_TYPE": ("bpf_prog.type",),
+    "BPF_ID": ("bpf_prog_aux.id",),
+    "BPF_NAME": ("bpf_prog_aux.name",),
+    "BPF_LINK_PROG": ("bpf_link.prog",),
+}, needed_by=("BPF programs that were there already",), optional=True)  # fmt: skip
+
 SIGNALS = Group({"SI_CODE": ("kernel_siginfo.si_code", "siginfo.si_code")}, needed_by=("signal_generate",))
 
 DIRTY = Group({
@@ -221,7 +229,8 @@ AUDIT = Group({
 COMPAT = Group({"TI_STATUS": ("task_struct.thread_info.status",)}, needed_by=("32-bit calls",), optional=True)
 
 GROUPS = (
-    CORE, SYSCALLS, SOCKETS, UNIX_SOCKETS, SIGNALS, DIRTY, MOUNT_LIST, MOUNT_CHAIN, EXECUTABLE, NAMESPACES, CGROUPS,
+    CORE, SYSCALLS, SOCKETS, UNIX_SOCKETS, BPF_PROGRAMS, SIGNALS, DIRTY, MOUNT_LIST, MOUNT_CHAIN,
+    EXECUTABLE, NAMESPACES, CGROUPS,
     URING, LEADERS, TERMINALS, AUDIT, COMPAT,
 )  # fmt: skip
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import chain
@@ -19,15 +19,16 @@ import numpy as np
 import numpy.typing as npt
 
 from kestrel_lab.capture.bcc_module import import_bcc
+from kestrel_lab.capture.iterators import load_iterator, read_iterator
 from kestrel_lab.capture.offsets import Offsets
-from kestrel_lab.capture.records import RECORD_VERSION, RINGS, SOURCES, TASK, size_flags
+from kestrel_lab.capture.records import FOUND, RECORD_VERSION, RINGS, SOURCES, TASK, size_flags
 from kestrel_lab.capture.ring import Ring
 from kestrel_lab.capture.syscalls import dispatch_entries, named_calls
 from kestrel_lab.schema.errors import UnavailableError
 from kestrel_lab.schema.resources import resource
 
 PARTS = ("records.h", "common.h", "calls.h", "process.c", "network.c", "datagrams.c", "file.c", "modified.c",
-         "cgroups.c", "uring.c", "acts.c", "syscalls.c")  # fmt: skip
+         "cgroups.c", "uring.c", "acts.c", "syscalls.c", "existing.c")  # fmt: skip
 
 #: raw tracepoint to the function that serves it, in the order they are attached
 HOOKS: Mapping[str, str] = {
@@ -49,7 +50,9 @@ HOOKS: Mapping[str, str] = {
 _TAILS: Mapping[str, tuple[str, ...]] = {
     "enters": ("enter_name",), "exits": ("exit_acted", "exit_named", "exit_socket"), "completions": ("done_file",),
 }  # fmt: skip
-_RAW_TRACEPOINT, _TRACING = 17, 26
+_RAW_TRACEPOINT = 17
+_NO_EXIST = 1
+_ITERATORS = ("task", "task_file", "bpf_prog")
 #: path components a walk may take; fewer where a kernel's verifier refuses more
 _DEPTHS = (2048, 512, 128)
 
@@ -114,6 +117,9 @@ class Program:
                 bpf = self._bcc.BPF(text=source_text().encode(), cflags=self._cflags(depth))
                 for function in (*chain(*_TAILS.values()), *HOOKS.values()):
                     self._functions[function] = bpf.load_func(function.encode(), _RAW_TRACEPOINT)
+                for kind in _ITERATORS:  # now, or the recorder would record that it loads them
+                    with suppress(UnavailableError):
+                        load_iterator(bpf, kind)
                 self.walk_depth = depth
                 return bpf
             except Exception as failure:  # bcc raises bare Exception
@@ -178,21 +184,25 @@ class Program:
         Raises:
             UnavailableError: if the kernel has no task iterator.
         """
-        lib = self._bcc.lib
-        try:
-            function = self._bpf.load_func(b"bpf_iter__task", _TRACING)
-        except Exception as failure:
-            raise UnavailableError("the kernel has no BPF task iterator", detail=str(failure)) from failure
-        link = lib.bcc_iter_attach(function.fd, None, 0)
-        stream = lib.bcc_iter_create(link) if link >= 0 else -1
-        if stream < 0:
-            raise UnavailableError("the BPF task iterator cannot be attached")
-        try:
-            data = b"".join(iter(lambda: os.read(stream, 1 << 16), b""))
-        finally:
-            os.close(stream)
-            os.close(link)
-        return np.frombuffer(data, TASK)
+        return np.frombuffer(read_iterator(self._bcc, self._bpf, "task"), TASK)
+
+    def found(self) -> npt.NDArray[np.void]:
+        """Return rows (`records.FOUND`) of every socket and BPF program that there is, for each process that holds it;
+        of a program also one that is nobody's.
+
+        Raises:
+            UnavailableError: if the kernel has no such iterators.
+        """
+        read = [read_iterator(self._bcc, self._bpf, kind) for kind in _ITERATORS[1:]]
+        return np.frombuffer(b"".join(read), FOUND)
+
+    def add_connections(self, sockets: Sequence[int], values: npt.NDArray[np.void]) -> None:
+        """Say whose connections are that were there already (`records.CONNECTION`), by struct sock; those that the
+        programs know by now stay."""
+        table = self._bpf[b"connections"]
+        keys = np.array(sockets, np.uint64)
+        for key, value in zip(keys, values, strict=True):
+            self._bcc.lib.bpf_update_elem(table.map_fd, key.tobytes(), value.tobytes(), _NO_EXIST)
 
     def reset(self) -> None:
         """Detach everything and forget what was captured: the programs are as when they were loaded."""

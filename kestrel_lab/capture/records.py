@@ -18,7 +18,7 @@ RECORD_VERSION = 2
 BUSY = 0x8000_0000
 
 SOURCES = ("fork", "exit", "exec0", "exec1", "exec2", "file0", "file1", "net", "socket", "act", "signal",
-           "dirty0", "dirty1", "datagram", "cgroup0", "cgroup1", "io0", "io1", "io_net")  # fmt: skip
+           "dirty0", "dirty1", "datagram", "cgroup0", "cgroup1", "io0", "io1", "io_net", "recorder")  # fmt: skip
 
 ARGS_SIZES = (512, 4096, 37888)
 EXEC_TEXT_SIZES = (768, 12800, 12800)
@@ -70,11 +70,11 @@ def _file(size: int) -> np.dtype[np.void]:
 NET = np.dtype([
     *_HEAD, ("local", "u8", 2), ("remote", "u8", 2), ("received", "u8"), ("sent", "u8"), ("duration", "u8"),
     ("netns", "u4"), ("ret", "i4"), ("local_port", "u2"), ("remote_port", "u2"), ("family", "u2"), ("type", "u2"),
-    ("protocol", "u2"), ("present", "u2"), ("unused", "u4"), ("lens", "u2", 4), ("text", "u8", 32),
+    ("protocol", "u2"), ("present", "u2"), ("state", "u4"), ("lens", "u2", 4), ("text", "u8", 32),
 ])  # fmt: skip
 
 NET_RET_UNKNOWN = 1
-NET_INWARD, NET_HAS_BYTES, NET_HAS_LOCAL, NET_HAS_REMOTE = 1, 2, 4, 8
+NET_INWARD, NET_HAS_BYTES, NET_HAS_LOCAL, NET_HAS_REMOTE, NET_HAS_DURATION = 1, 2, 4, 8, 16
 
 FILE_HAS_INODE, FILE_HAS_FLAGS, FILE_HAS_FIRST, FILE_HAS_SECOND = 1, 2, 4, 8
 
@@ -88,6 +88,11 @@ ACT = np.dtype([
 ])  # fmt: skip
 
 TASK = np.dtype([("who", WHO), ("standing", STANDING)])
+#: what the iterator of files tells: a socket or a BPF program, as a record of its ring
+FOUND = np.dtype([("kind", "u8"), ("id", "u8"), ("record", "u1", max(NET.itemsize, ACT.itemsize))])
+FOUND_SOCKET, FOUND_PROGRAM = 1, 2
+#: of the map of connections
+CONNECTION = np.dtype([("who", WHO), ("since", "u8"), ("inward", "u4"), ("found", "u4")])
 
 
 @dataclass(frozen=True)
@@ -162,5 +167,6 @@ KINDS = tuple(RINGS.values())
 
 def size_flags() -> list[str]:
     """Return compiler flags with the sizes that the C structs must have."""
-    sizes = {name.upper(): kind.record.itemsize for name, kind in RINGS.items()} | {"TASK": TASK.itemsize}
+    sizes = {name.upper(): kind.record.itemsize for name, kind in RINGS.items()}
+    sizes |= {"TASK": TASK.itemsize, "FOUND": FOUND.itemsize}
     return [f"-DSIZE_{name}={size}" for name, size in sizes.items()]

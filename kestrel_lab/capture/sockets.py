@@ -12,7 +12,14 @@ from kestrel_lab.capture.addresses import ip_text
 from kestrel_lab.capture.coded import coded, coded_numbers
 from kestrel_lab.capture.dns import question
 from kestrel_lab.capture.intern import masked
-from kestrel_lab.capture.records import NET_HAS_BYTES, NET_HAS_LOCAL, NET_HAS_REMOTE, NET_INWARD, NET_RET_UNKNOWN
+from kestrel_lab.capture.records import (
+    NET_HAS_BYTES,
+    NET_HAS_DURATION,
+    NET_HAS_LOCAL,
+    NET_HAS_REMOTE,
+    NET_INWARD,
+    NET_RET_UNKNOWN,
+)
 from kestrel_lab.capture.ring import Records
 from kestrel_lab.schema.build import GrowingSegment
 from kestrel_lab.schema.epoch import Array
@@ -22,6 +29,11 @@ _CODES = {action.name: action.code for action in BUILTIN.actions_of("network")}
 #: of acts that go out; the others, and those of a socket alone, have their own direction or none
 _EGRESS = [_CODES[name] for name in ("connection_attempted", "connection_result", "datagram_sent", "lookup_requested",
                                      "disconnect_received")]  # fmt: skip
+_EXISTING = _CODES["existing_socket"]
+#: include/net/tcp_states.h
+_STATES = dict(enumerate(
+    b"established syn_sent syn_recv fin_wait1 fin_wait2 time_wait close close_wait last_ack listen closing "
+    b"new_syn_recv".split(), 1))  # fmt: skip
 _TRANSPORTS: Mapping[int, bytes] = {1: b"icmp", 6: b"tcp", 17: b"udp", 58: b"ipv6-icmp"}
 _FAMILIES: Mapping[int, bytes] = {1: b"unix", 2: b"inet", 10: b"inet6", 16: b"netlink", 17: b"packet"}
 _TYPES: Mapping[int, bytes] = {1: b"stream", 2: b"dgram", 3: b"raw", 5: b"seqpacket", 10: b"packet"}
@@ -72,7 +84,12 @@ class _Columns:
             ("kestrel.socket.type", rec["type"], every, _named(_TYPES)),
         ):
             self.columns[name] = coded_numbers(self._segment, f"network:{name}", values, which, text)
-        direction = np.where(self._inward, 2, np.isin(self._action, _EGRESS))
+        existing = self._action == _EXISTING
+        self.columns["kestrel.socket.state"] = coded_numbers(
+            self._segment, "network:kestrel.socket.state", rec["state"], existing, _named(_STATES)
+        )
+        outward = np.isin(self._action, _EGRESS) | existing & (rec["state"] == 1)
+        direction = np.where(self._inward, 2, outward)
         self.columns["network.direction"] = coded_numbers(
             self._segment, "network:network.direction", direction, direction != 0,
             lambda way: b"ingress" if way == 2 else b"egress",
@@ -85,19 +102,21 @@ class _Columns:
         """Add what the act gave, and what went over a connection."""
         rec, inward = self._rec, self._inward
         known = rec["ret"] != NET_RET_UNKNOWN
-        self.columns["kestrel.ret"], self.valid["kestrel.ret"] = np.where(known, rec["ret"], 0), known
+        self.columns["kestrel.ret"] = np.where(known, rec["ret"], 0)
+        self.valid["kestrel.ret"] = known & (self._action != _EXISTING)
         failed = (rec["ret"] < 0) | (self._action == _CODES["connection_result"]) & ~known
         outcome = np.where(failed, 1, np.where(known, 0, 2))
         self.columns["event.outcome"] = coded_numbers(
             self._segment, "network:event.outcome", outcome, np.ones(len(rec), np.bool_),
             lambda which: (b"success", b"failure", b"unknown")[which],
         )  # fmt: skip
-        counted = rec["present"] & NET_HAS_BYTES != 0
-        for name, values in (
-            ("source.bytes", np.where(inward, rec["received"], rec["sent"])),
-            ("destination.bytes", np.where(inward, rec["sent"], rec["received"])), ("event.duration", rec["duration"]),
-        ):  # fmt: skip
-            self.columns[name], self.valid[name] = np.where(counted, values, 0), counted
+        for name, values, bit in (
+            ("source.bytes", np.where(inward, rec["received"], rec["sent"]), NET_HAS_BYTES),
+            ("destination.bytes", np.where(inward, rec["sent"], rec["received"]), NET_HAS_BYTES),
+            ("event.duration", rec["duration"], NET_HAS_DURATION),
+        ):
+            known = rec["present"] & bit != 0
+            self.columns[name], self.valid[name] = np.where(known, values, 0), known
 
     def texts(self) -> None:
         """Add names of sockets and of questions."""

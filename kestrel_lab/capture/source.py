@@ -10,12 +10,15 @@ from types import TracebackType
 from typing import Any
 
 from kestrel_lab.capture.btf import Btf
+from kestrel_lab.capture.cgroups import cgroups_below
 from kestrel_lab.capture.checks import require
 from kestrel_lab.capture.config import CaptureConfig
 from kestrel_lab.capture.epochs import EpochBuilder
+from kestrel_lab.capture.existing import existing_records
 from kestrel_lab.capture.gaps import Loss, Recursion, Sequences
 from kestrel_lab.capture.headers import find_headers
 from kestrel_lab.capture.host import boot_id, cgroup_scope, source_info
+from kestrel_lab.capture.made import RECORDER, Made, Stamps
 from kestrel_lab.capture.memory import release_compiler
 from kestrel_lab.capture.offsets import Offsets, resolve_offsets
 from kestrel_lab.capture.order import Order
@@ -127,7 +130,7 @@ class LiveSource:
     def _start(self, offsets: Offsets) -> None:
         now = _boot_ns()
         config = self.config
-        self._sequences = Sequences(now)
+        self._sequences, self._stamps = Sequences(now), Stamps()
         self._recursion = Recursion(self._program.recursion(), now)
         self._builder = EpochBuilder(config, boot_id())
         self._order = Order(config.epoch_ns, config.epoch_rows, config.epoch_bytes)
@@ -137,6 +140,15 @@ class LiveSource:
         self._losses += [Loss("off", hook, -1, -1, now, now) for hook in missing]
         if config.start_state:
             self._processes_at_start = read_start_state(self._program.tasks, self._builder.images, now)
+            below = None if config.cgroup is None else cgroups_below(config.cgroup)
+            for made in existing_records(self._program, self._wanted, below):
+                self._add(made)
+
+    def _add(self, made: Made) -> None:
+        """Take records of the recorder's own."""
+        if len(made[1]):
+            self._losses += self._sequences.observe(self._stamps.stamp(made))
+            self._order.add(*made)
 
     def _describe(self, btf: Btf, offsets: Offsets, headers: str) -> dict[str, Any]:
         return {
@@ -163,6 +175,7 @@ class LiveSource:
         wanted = frozenset(a.code for a in BUILTIN.actions) if actions is None else actions | ALWAYS
         if not self.config.reads:
             wanted -= ON_REQUEST
+        self._wanted = wanted
         bits = sum(1 << code for code in wanted)
         self._program.configure(bits, *self._scope, os.getpid(), env=self.config.env)
         self._program.attach(hooks_for(wanted))
@@ -238,8 +251,9 @@ class LiveSource:
         counters = self._counters or self._program.counters()
         out = {}
         for source, cpus in counters.items():
+            made = self._sequences.received[source] if source == RECORDER else 0
             out[source] = Ledger(
-                seen=sum(c.seen for c in cpus),
+                seen=sum(c.seen for c in cpus) + made,
                 filtered=sum(c.filtered for c in cpus),
                 lost_ring=sum(c.lost for c in cpus),
                 received=self._sequences.received[source],

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kestrel_lab.capture.acts import Targets, act_columns
-from kestrel_lab.capture.execs import exec_columns
+from kestrel_lab.capture.execs import exec_columns, stdio_columns
 from kestrel_lab.capture.ring import Records
 from kestrel_lab.schema.build import GrowingSegment
 from kestrel_lab.schema.schema import BUILTIN
@@ -22,7 +22,9 @@ Valid = dict[str, npt.NDArray[np.bool_]]
 #: records of one ring, and the rows of the table they go to
 Part = tuple[Records, npt.NDArray[np.intp]]
 
-FORK, EXEC, END = (BUILTIN.action_code("process", name) for name in ("fork", "exec", "end"))
+FORK, EXEC, END, EXISTING = (
+    BUILTIN.action_code("process", name) for name in ("fork", "exec", "end", "existing_process")
+)
 
 
 def process_columns(
@@ -38,6 +40,9 @@ def process_columns(
         names = rec.dtype.names or ()
         if "status" in names:
             status[at] = rec["status"]
+            here = np.flatnonzero(rec["head"]["action"] == EXISTING)
+            if len(here):
+                _scatter(rows, at[here], (stdio_columns(segment, rec["standing"][here]), {}), columns, valid)
         elif targets is not None and "target_pid" in names:
             _scatter(rows, at, act_columns(segment, rec, targets), columns, valid)
         else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from kestrel_lab.schema.schema import BUILTIN, Schema
+from kestrel_lab.schema.schema import Schema
 
 _TABLES: Mapping[str, tuple[str, ...]] = {
     "process": ("process.command_line", "process.exit_code"),
@@ -46,6 +46,11 @@ _ACTIONS: Mapping[str, tuple[str, ...]] = {
     "listen": (*_LOCAL, *_UNIX),
     "raw_socket": ("kestrel.socket.family", "kestrel.socket.type", "network.transport"),
     "disconnect_received": (*_TABLES["network"], "source.bytes", "destination.bytes", "event.duration"),
+    "existing_socket": ("kestrel.socket.state", *_TABLES["network"], *_UNIX),
+    "existing_mount": _MOUNT,
+    "existing_module": ("kestrel.name", "file.size"),
+    "existing_bpf": ("kestrel.request", "kestrel.name", "kestrel.bpf.id"),
+    "content_hash": ("kestrel.content.role", "file.hash.sha256", "file.size", "file.path"),
     "lookup_requested": ("destination.ip", "destination.port", "dns.question.type", "dns.question.name"),
 }
 #: what is told of an event of which nothing of this is known: at most so many of its own fields, but not these
@@ -55,8 +60,9 @@ _DULL = {"@timestamp", "event.sequence", "event.category", "kestrel.source_id"}
 
 def told(schema: Schema, table: str, action: str) -> Sequence[str]:
     """Return the fields that a line tells; an imported table may be of any name and have any fields."""
-    if table in _TABLES and schema.columns == BUILTIN.columns:
-        return _ACTIONS.get(action, _TABLES[table])
+    cpu = schema.fields.get("kestrel.cpu")
+    if table in _TABLES and cpu is not None and table in cpu.tables:  # of a recorder of any version
+        return [name for name in _ACTIONS.get(action, _TABLES[table]) if name in schema.fields]
     known = ("event.type", *(name for names in _TABLES.values() for name in names))
     there = [name for name in known if table in schema.fields[name].tables]
     own = (field.name for field in schema.fields.values() if table in field.tables and field.name not in _DULL)

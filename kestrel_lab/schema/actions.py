@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One kind of event: `code` (uint8) in table `table`, with its ECS words."""
+    """One kind of event: `code` (uint8) in table `table`, with its ECS words. Its `kind` is `state` where it tells what
+    was there already."""
 
     table: str
     code: int
@@ -19,6 +20,7 @@ class Action:
     types: tuple[str, ...]
     hook: str
     categories: tuple[str, ...] | None = None
+    kind: str = "event"
 
     @property
     def event_categories(self) -> tuple[str, ...]:
@@ -78,6 +80,13 @@ ACTIONS: tuple[Action, ...] = (
     Action("process", 53, "clock_change", ("change",), "raw sys_exit clock_settime, settimeofday, stime, *adjtime*"),
     Action("process", 54, "io_uring_setup", ("info",), "raw sys_exit io_uring_setup"),
     Action("file", 55, "cgroup_creation", ("info",), "raw cgroup_mkdir"),
+    Action("process", 56, "existing_process", ("info",), "BPF iterator of tasks, at the start", kind="state"),
+    Action("network", 57, "existing_socket", ("info",), "BPF iterator of files, at the start", kind="state"),
+    Action("file", 58, "existing_mount", ("info",), "/proc/PID/mountinfo, at the start", kind="state"),
+    Action("file", 59, "existing_module", ("info",), "/proc/modules, at the start", ("driver",), "state"),
+    Action("process", 60, "existing_bpf", ("info",), "BPF iterators of programs and files, at the start",
+           kind="state"),
+    Action("file", 61, "content_hash", ("info",), "a thread of the recorder that reads what was executed"),
 )  # fmt: skip
 
 #: codes of what is captured only if it is asked for by name, not with everything

@@ -11,11 +11,12 @@ _S, _I, _U = EqlType.STRING, EqlType.INT, EqlType.UINT
 _K, _UM, _D, _P = Trust.KERNEL, Trust.USER_MEMORY, Trust.DERIVED, Trust.PROCFS
 _TABLES = ("process",)
 _field = partial(Field, since=2)
+_SINCE_3 = {"kestrel.bpf.id"}
 
 
 def fields_of_acts() -> tuple[Field, ...]:
     """Return the fields that only such acts have; `Target.process` is the process that the act is about."""
-    rows = [_field(name, kind, _TABLES, Row(name), trust, read, doc, many)
+    rows = [_field(name, kind, _TABLES, Row(name), trust, read, doc, many, since=2 + (name in _SINCE_3))
             for name, kind, trust, read, doc, many in _ROWS]  # fmt: skip
     of_target = [_field(f"Target.process.{name}", kind, _TABLES, Target(column), trust, "at the act", doc, many)
                  for name, kind, column, trust, doc, many in _OF_TARGET]  # fmt: skip
@@ -40,6 +41,7 @@ _ROWS = (
         "What a clock was to be set to, ns; of the wall: since 1970.",
         False,
     ),
+    ("kestrel.bpf.id", _I, _K, "at the start", "Number of a BPF program.", False),
     ("kestrel.memory.address", _U, _K, "at exit of the act", "Where the memory begins.", False),
     ("kestrel.memory.size", _U, _K, "at exit of the act", "Its size in bytes, as asked for.", False),
     ("kestrel.memory.protection", _S, _K, "at exit of the act", "read, write, execute.", True),

@@ -61,7 +61,7 @@ def _found(field: Field, fields: Mapping[str, Field], row: set[str], entity: set
         case Target(column):
             return {"entity", "target"} <= row and column in entity
         case ByAction(attribute):
-            return attribute in ("event_categories", "types", "name")
+            return attribute in ("event_categories", "types", "name", "kind")
         case Derived(function, of):
             base = fields.get(of)
             known = function in SCALAR or function in OF_LIST

@@ -65,6 +65,7 @@ TABLE_COLUMNS: Mapping[str, tuple[Column, ...]] = {
         Column("kestrel.before.real_group.id", Physical.CODE),
         Column("kestrel.before.saved_group.id", Physical.CODE),
         Column("kestrel.clock_ns", Physical.U64, nullable=True),
+        Column("kestrel.bpf.id", Physical.U32, nullable=True),
     ),
     "file": (
         Column("file.path", Physical.CODE),
@@ -82,6 +83,9 @@ TABLE_COLUMNS: Mapping[str, tuple[Column, ...]] = {
         Column("kestrel.call_flags", Physical.JSON),
         Column("kestrel.mount.source", Physical.CODE),
         Column("kestrel.mount.type", Physical.CODE),
+        Column("file.hash.sha256", Physical.CODE),
+        Column("kestrel.content.role", Physical.CODE),
+        Column("kestrel.content.kept", Physical.U8, nullable=True),
     ),
     "network": (
         Column("source.ip", Physical.CODE),
@@ -97,6 +101,7 @@ TABLE_COLUMNS: Mapping[str, tuple[Column, ...]] = {
         Column("kestrel.socket.type", Physical.CODE),
         Column("kestrel.socket.protocol", Physical.U16, nullable=True),
         Column("kestrel.socket.path", Physical.CODE),
+        Column("kestrel.socket.state", Physical.CODE),
         Column("source.bytes", Physical.U64, nullable=True),
         Column("destination.bytes", Physical.U64, nullable=True),
         Column("event.duration", Physical.U64, nullable=True),
@@ -141,6 +146,7 @@ ENTITY_COLUMNS: tuple[Column, ...] = (
     *(Column(f"ns_{name}", Physical.U32, nullable=True)
       for name in ("mnt", "pid", "net", "user", "uts", "ipc", "cgroup", "time")),
     Column("env", Physical.CODES),
+    Column("sha256", Physical.CODE),
 )  # fmt: skip
 
 #: Bits of the `flags` column.

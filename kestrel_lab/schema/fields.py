@@ -20,7 +20,7 @@ from kestrel_lab.schema.types import (
     Trust,
 )
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 _S, _I, _U, _IP = EqlType.STRING, EqlType.INT, EqlType.UINT, EqlType.IP
 _K, _UM, _D = Trust.KERNEL, Trust.USER_MEMORY, Trust.DERIVED
@@ -35,6 +35,7 @@ def _f(
 
 
 _new = partial(_f, since=2)
+_newer = partial(_f, since=3)
 
 
 _CREDENTIALS = (
@@ -58,7 +59,7 @@ FIELDS: tuple[Field, ...] = (
     _f("event.category", _S, _ALL, ByAction("event_categories"), _D, "-", "ECS categories of the action.", many=True),
     _f("event.type", _S, _ALL, ByAction("types"), _D, "-", "ECS types of the action.", many=True),
     _f("event.action", _S, _ALL, ByAction("name"), _D, "-", "What was done."),
-    _f("event.kind", _S, _ALL, Constant("event.kind"), _D, "-", "Always `event`."),
+    _f("event.kind", _S, _ALL, ByAction("kind"), _D, "-", "`event`; `state` of what was there already."),
     _f("event.outcome", _S, _ALL, Row("event.outcome"), _K, "at exit of the act", "success, failure or unknown."),
     _f("host.os.type", _S, _ALL, Constant("host.os.type"), _D, "at start", "Always `linux`."),
     _f("host.id", _S, _ALL, Constant("host.id"), Trust.PROCFS, "at start", "The machine id."),
@@ -146,6 +147,8 @@ FIELDS: tuple[Field, ...] = (
        "at the act", "Names of the capabilities in force.", many=True),
     _new("process.env_vars", _S, _ALL, Entity("env"), _UM, "after exec, from the new memory",
          "Its environment, NAME=VALUE; only if asked for.", many=True),
+    _newer("process.hash.sha256", _S, _ALL, Entity("sha256"), Trust.PROCFS, "after exec, by the recorder",
+           "Of the executable's content, if it was read in time: else a content_hash event follows."),
     _new("container.id", _S, _ALL, Entity("container_id"), _D, "at fork or exec",
          "The last 64 hexadecimal digits in a row in its cgroup's path."),
     _new("kestrel.cgroup", _S, _ALL, Entity("cgroup"), _K, "at fork or exec",
@@ -172,7 +175,8 @@ FIELDS: tuple[Field, ...] = (
     _new("file.mode", _S, ("file",), Row("file.mode"), _K, "at exit of the act", "Permissions asked for, octal: 0755."),
     _new("file.uid", _S, ("file",), Row("file.uid"), _K, "at exit of the act", "Owner asked for, if any."),
     _new("file.gid", _S, ("file",), Row("file.gid"), _K, "at exit of the act", "Group asked for, if any."),
-    _new("file.size", _U, ("file",), Row("file.size"), _K, "at exit of the act", "Size that a truncation asked for."),
+    _new("file.size", _U, ("file",), Row("file.size"), _K, "at exit of the act", 
+         "Size that a truncation asked for, of a content what was read, of a module in memory."),
     _new("kestrel.name", _S, ("process", "file"), Row("kestrel.name"), _UM, "at exit of the act",
        "Name of the memfd, the thread's new name, of the extended attribute, BPF program or module."),
     _new("kestrel.call_flags", _S, ("process", "file"), Row("kestrel.call_flags"), _K, "at exit of the act",
@@ -181,6 +185,12 @@ FIELDS: tuple[Field, ...] = (
        "What was mounted: the device or path as given; of a detached mount the kernel's name of the device."),
     _new("kestrel.mount.type", _S, ("file",), Row("kestrel.mount.type"), _UM, "at exit of the act",
        "Type of the file system, as given."),
+    _newer("file.hash.sha256", _S, ("file",), Row("file.hash.sha256"), Trust.PROCFS, "after exec, by the recorder",
+           "Of the content, 64 hexadecimal digits."),
+    _newer("kestrel.content.role", _S, ("file",), Row("kestrel.content.role"), _D, "-",
+           "What a content was to who executed it: image, script."),
+    _newer("kestrel.content.kept", EqlType.BOOL, ("file",), Row("kestrel.content.kept"), _D, "-",
+           "Whether the content itself is in the recording."),
     _f("source.ip", _IP, ("network",), Row("source.ip"), _K, "at the state change", "Local, or peer of an accept."),
     _f("source.port", _I, ("network",), Row("source.port"), _K, "at the state change", "Port of source.ip."),
     _f("destination.ip", _IP, ("network",), Row("destination.ip"), _K, "at the state change",
@@ -199,6 +209,8 @@ FIELDS: tuple[Field, ...] = (
          "Number of the protocol, as socket() was given or chose it."),
     _new("kestrel.socket.path", _S, ("network",), Row("kestrel.socket.path"), _K, "at the act",
          "Name of a unix socket as it was bound, abstract ones with a leading @; user memory where the act failed."),
+    _newer("kestrel.socket.state", _S, ("network",), Row("kestrel.socket.state"), _K, "at the start",
+           "Of a socket that was there already: established, listen, close_wait, ..."),
     _new("source.bytes", _U, ("network",), Row("source.bytes"), _K, "at the end",
          "Bytes of payload from source.ip, each once, as this end counts them."),
     _new("destination.bytes", _U, ("network",), Row("destination.bytes"), _K, "at the end",

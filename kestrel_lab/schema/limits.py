@@ -65,4 +65,12 @@ LIMITS: Mapping[str, str] = {
     "bpf_load": "name and type as given, user memory",
     "clock_change": "the time as given, user memory; adjustments without it; suspend is untested",
     "io_uring_setup": "-",
+    "existing_process": "the executable and argv from /proc, if the process still ran and is of this pid namespace",
+    "existing_socket": "one row a process that holds it; unix sockets only if they or their peer have a name; "
+                       "direction told by who listens; not those that no process holds",
+    "existing_mount": "one process stands for its mount namespace; of those it cannot see none",
+    "existing_module": "untested, CI's kernel has no modules",
+    "existing_bpf": "one row a process that holds a program or a link to it; else nobody's",
+    "content_hash": "once a content and path in a recording; read after the act: identity and time of change must be "
+                    "those of the exec, else it failed with ESTALE; of a script the path's; too large: EFBIG",
 }  # fmt: skip

@@ -38,12 +38,14 @@ def fingerprint(lock: Mapping[str, Any]) -> str:
 def action_data(action: Action) -> dict[str, Any]:
     """Return an action as plain data."""
     words = {"types": list(action.types), "categories": list(action.event_categories)}
-    return {"code": action.code, "table": action.table, "name": action.name, **words}
+    kind = {} if action.kind == "event" else {"kind": action.kind}  # since version 3
+    return {"code": action.code, "table": action.table, "name": action.name, **words, **kind}
 
 
 def action_from(data: Mapping[str, Any]) -> Action:
     """Return the action that `action_data` was given; what is for the documentation alone is not in it."""
-    return Action(data["table"], data["code"], data["name"], tuple(data["types"]), "-", tuple(data["categories"]))
+    words = tuple(data["types"]), "-", tuple(data["categories"])
+    return Action(data["table"], data["code"], data["name"], *words, data.get("kind", "event"))
 
 
 def column_data(column: Column) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from kestrel_lab.schema.fields import FIELDS
 
 from .support import exec_record, file_record, net_record, process_record
 
-INFO = SourceInfo("t", {"event.kind": "event", "host.os.type": "linux"})
+INFO = SourceInfo("t", {"host.os.type": "linux"})
 Made = tuple[int, Words]
 
 

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from kestrel_lab.capture.records import NET_HAS_BYTES, NET_HAS_LOCAL, NET_HAS_REMOTE, NET_INWARD, NET_RET_UNKNOWN
+from kestrel_lab.capture.records import (
+    NET_HAS_BYTES,
+    NET_HAS_DURATION,
+    NET_HAS_LOCAL,
+    NET_HAS_REMOTE,
+    NET_INWARD,
+    NET_RET_UNKNOWN,
+)
 from tests.capture.support import net_record
 from tests.capture.test_epochs import build, rows
 
@@ -24,7 +31,7 @@ def test_who_began_is_the_source() -> None:
     out, in_ = found(record(1, "connection_result"), record(2, "connection_accepted"))
     assert [out[name] for name in ENDS] == [b"10.0.0.1", 1, b"10.0.0.2", 2, b"egress"]
     assert [in_[name] for name in ENDS] == [b"10.0.0.2", 2, b"10.0.0.1", 1, b"ingress"]
-    present = NET_HAS_LOCAL | NET_HAS_REMOTE | NET_HAS_BYTES
+    present = NET_HAS_LOCAL | NET_HAS_REMOTE | NET_HAS_BYTES | NET_HAS_DURATION
     mine, theirs = found(*(
         record(3 + way, "disconnect_received", received=5, sent=9, duration=7, present=present | way * NET_INWARD)
         for way in (0, 1)
@@ -33,6 +40,12 @@ def test_who_began_is_the_source() -> None:
     assert [mine[name] for name in bytes_] == [9, 5, 7]
     assert [theirs[name] for name in bytes_] == [5, 9, 7]
     assert theirs["source.ip"] == b"10.0.0.2"
+
+
+def test_of_a_connection_that_was_there_already_it_is_not_known_how_long_it_stood() -> None:
+    (end,) = found(record(1, "disconnect_received", received=5, sent=9, duration=7, present=NET_HAS_BYTES))
+    assert (end["source.bytes"], end["destination.bytes"]) == (9, 5)
+    assert "event.duration" not in end
 
 
 def test_an_end_that_is_not_known_is_missing() -> None:

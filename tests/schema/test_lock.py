@@ -23,6 +23,7 @@ from kestrel_lab.schema.types import Entity, Parent, Related, Row, link_of
 PINNED = {
     1: "ff67c7389652e230f7e031430f823d46240053700fca2662a53f8e3790e5089a",
     2: "37e2503a81ce0bc3b5ec1d9d21be78869e068efd7ebd8b624a0d6e2430b1d21a",
+    3: "0530674cd9b1b8d2e6dca68443242d6540ed4a14d9070ec18c465633345ef1e8",
 }
 
 
@@ -77,7 +78,7 @@ def test_the_lock_comes_back_from_json() -> None:
         (lambda d: d["tables"].pop("file"), "the tables"),
         (lambda d: d["tables"]["entity"].reverse(), "columns of processes"),
         (lambda d: d["tables"]["entity"][0].update(type="u8"), "columns of processes"),
-        (lambda d: d["tables"]["entity"].pop(), "process.env_vars is nowhere"),
+        (lambda d: d["tables"]["entity"].pop(), "process.hash.sha256 is nowhere"),
         (lambda d: d["tables"]["file"].append(d["tables"]["file"][0]), "one name"),
         (lambda d: [d["tables"]["file"].remove(c) for c in d["tables"]["file"] if c["name"] == "file.path"],
          "file.path is nowhere"),

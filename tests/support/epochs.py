@@ -19,7 +19,7 @@ _GIVEN = {"pid", "start_ns", "parent", "first_event_id", "name", "executable", "
 BOOT_ID = bytes(range(16))
 INFO = SourceInfo(
     recording_id="test",
-    host={"host.os.type": "linux", "event.kind": "event", "host.id": "h1", "host.name": "box"},
+    host={"host.os.type": "linux", "host.id": "h1", "host.name": "box"},
     schema=BUILTIN,
     boot_id=BOOT_ID.hex(),
 )

@@ -17,7 +17,7 @@ from kestrel_lab.session.ruletest.events import complete
 from kestrel_lab.session.ruletest.file import CaseFile
 from kestrel_lab.session.ruletest.imported import imported_cases
 
-_HOST = {"host.os.type": "linux", "event.kind": "event", "host.id": "host", "host.name": "host"}
+_HOST = {"host.os.type": "linux", "host.id": "host", "host.name": "host"}
 _OF = (Entity, Parent, Related, Target)
 _TARGET = "target"
 _LINKS = tuple(c.name for c in BUILTIN.columns_of("entity") if c.physical is Physical.REF)
