@@ -20,7 +20,8 @@ struct settings {
     u64 scope_id;        /* cgroup v2 id, 0 for the whole machine */
     u32 scope_level;
     u32 own_tgid;        /* the recorder */
-    u32 flags, unused;
+    u32 flags;
+    u32 filters;         /* kinds of filters there are, and, further up, which keep what fits no value */
 };
 #define WITH_ENV 1
 BPF_ARRAY(config, struct settings, 1);
@@ -37,20 +38,6 @@ static __always_inline int in_scope(struct settings *set) {
 
 static __always_inline struct counts *counts_of(int source) {
     return counters.lookup(&source);
-}
-
-/* A source belongs to one program, and a program never nests in itself on a CPU (the kernel counts that as a
- * recursion miss), so plain increments are exact. */
-static __always_inline int filtered_out(struct settings *set, u32 action, int source) {
-    struct counts *c;
-    if (set->actions >> action & 1)
-        return 0;
-    c = counts_of(source);
-    if (c) {
-        c->seen++;
-        c->filtered++;
-    }
-    return 1;
 }
 
 static __always_inline u64 next_seq(struct counts *c) {
@@ -122,7 +109,7 @@ static __always_inline void fill_who(struct who *w, u64 task) {
     READ(w->exec_seq, task + OFF_EXEC_ID);
     read_cred(task, &cred, w->comm);
     read_ids_of(w, cred);
-    w->unused = 0;
+    w->unwanted = 0;
 }
 
 static __always_inline void fill_place(struct head *h, int source, u32 action, u64 ts, u64 seq) {

@@ -43,6 +43,7 @@ int on_sent(struct bpf_raw_tracepoint_args *ctx) {
     if (!inode || (known && known->start == start && known->tgid == tgid && known->exec_seq == exec_seq))
         return 0;
     fill_who(&who, task);
+    who.unwanted = actor_unwanted(set);
     senders.update(&inode, &who);
     return 0;
 }
@@ -123,7 +124,11 @@ static __always_inline int is_query(struct packet *p, u16 port) {
 
 static __always_inline int send_datagram(struct settings *set, u32 action, u64 sk, struct who *who, struct packet *p) {
     struct net_rec *r;
-    if (filtered_out(set, action, SRC_DATAGRAM))
+    u16 ports[2] = {};
+    if (set->filters & BY_PORT)
+        READ(ports, p->head + p->transport);
+    if (filtered_if(set, action, SRC_DATAGRAM, who->unwanted ||
+                    ports_unwanted(set, ports[0] >> 8 | ports[0] << 8, ports[1] >> 8 | ports[1] << 8)))
         return 0;
     r = begin_net(SRC_DATAGRAM, action, sk);
     if (!r)
@@ -158,9 +163,10 @@ int on_packet(struct bpf_raw_tracepoint_args *ctx) {
     known = senders.lookup(&inode);
     if (inode && known)
         __builtin_memcpy(&who, known, sizeof(who));
-    else if (in_scope(set))
+    else if (in_scope(set)) {
         fill_who(&who, bpf_get_current_task());
-    else
+        who.unwanted = actor_unwanted(set);
+    } else
         return 0;
     key.start = who.start;
     key.tgid = who.tgid;

@@ -122,6 +122,29 @@ static __always_inline void fill_file(struct file_head *f, int source, struct fi
     f->lens[3] = p->lens[3];
 }
 
+#define REACHED (1ULL << ACT_CREATION | 1ULL << ACT_OPEN | 1ULL << ACT_OPEN_READ | 1ULL << ACT_MODIFICATION)
+
+/* Whether a filter takes away what is done to the file at a path. Only of one that was reached and walked to its end:
+ * a name as it was given may lead anywhere. */
+static __always_inline int path_unwanted(struct file_parts *p, char *from) {
+    struct settings *set = settings();
+    int zero = 0;
+    u64 n = p->text_len;
+    struct path_key *key;
+    if (!set || !(set->filters & BY_PATH) || !n || p->ret || p->lens[0] != n || p->flags & FLAG_TRUNCATED_PATH)
+        return 0;
+    if (!(p->present & FILE_HAS_INODE) || !(REACHED >> p->action & 1))
+        return 0;
+    key = path_keys.lookup(&zero);
+    if (!key)
+        return 0;
+    n = n > 255 ? 255 : n;
+    asm volatile("%0 &= 255" : "+r"(n));
+    key->bits = n * 8;
+    bpf_probe_read_kernel(key->text, n, from);
+    return drops(filter_paths.lookup(key), set->filters, BY_PATH);
+}
+
 /* `from` is map memory with at least FILE_TEXT1 bytes after it; `small` the program's source of short texts, after
  * which that of long ones comes. */
 static __always_inline int send_file(struct file_parts *p, char *from, int small) {
@@ -130,6 +153,8 @@ static __always_inline int send_file(struct file_parts *p, char *from, int small
     u64 n = p->text_len;
     if (!c)
         return 0;
+    if (path_unwanted(p, from))
+        return count_filtered(source);
     p->seq = next_seq(c);
     p->ts = bpf_ktime_get_boot_ns();
     asm volatile("%0 &= 16383" : "+r"(n));

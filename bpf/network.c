@@ -62,6 +62,23 @@ static __always_inline int is_tcp(u64 sk) {
     return (family == INET || family == INET6) && protocol == TCP;
 }
 
+static __always_inline int socket_unwanted(struct settings *set, u64 sk) {
+    u16 family = 0, local = 0, remote = 0;
+    if (!(set->filters & BY_PORT) || !sk)
+        return 0;
+    READ(family, sk + OFF_SK_FAMILY);
+    if (family != INET && family != INET6)
+        return 0;
+    READ(local, sk + OFF_SK_NUM);
+    READ(remote, sk + OFF_SK_DPORT);
+    return ports_unwanted(set, local, remote >> 8 | remote << 8);
+}
+
+/* About a socket, by the actor of now or, in a softirq, by one that was looked at then. */
+static __always_inline int socket_filtered(struct settings *set, u32 action, int source, u64 sk, int unwanted) {
+    return filtered_if(set, action, source, unwanted || socket_unwanted(set, sk));
+}
+
 static __always_inline struct net_rec *reserve_net(void) {
     return ring_net.ringbuf_reserve(sizeof(struct net_rec));
 }
@@ -93,9 +110,10 @@ static __always_inline int attempt(struct settings *set, u64 sk) {
     if (!in_scope(set))
         return 0;
     fill_who(&made.who, bpf_get_current_task());
+    made.who.unwanted = actor_unwanted(set);
     connections.update(&sk, &made);
     attempted.update(&id, &one);
-    if (filtered_out(set, ACT_ATTEMPT, SRC_NET))
+    if (socket_filtered(set, ACT_ATTEMPT, SRC_NET, sk, made.who.unwanted))
         return 0;
     r = begin_net(SRC_NET, ACT_ATTEMPT, sk);
     if (!r)
@@ -120,7 +138,7 @@ static __always_inline int result(struct settings *set, u64 sk, int state) {
     } else if (set->scope_id) {
         return 0;
     }
-    if (filtered_out(set, ACT_RESULT, SRC_NET))
+    if (socket_filtered(set, ACT_RESULT, SRC_NET, sk, who.unwanted))
         return 0;
     r = begin_net(SRC_NET, ACT_RESULT, sk);
     if (!r)
@@ -152,7 +170,7 @@ static __always_inline int ended(struct settings *set, u64 sk) {
         return 0;
     __builtin_memcpy(&was, known, sizeof(was));
     connections.delete(&sk);
-    if (!was.since || filtered_out(set, ACT_DISCONNECT, SRC_NET))
+    if (!was.since || socket_filtered(set, ACT_DISCONNECT, SRC_NET, sk, was.who.unwanted))
         return 0;
     r = begin_net(SRC_NET, ACT_DISCONNECT, sk);
     if (!r)
@@ -195,10 +213,11 @@ static __always_inline int accepted(struct settings *set, u64 task, u64 sk, int 
     if (!sk || !is_tcp(sk) || !in_scope(set))
         return 0;
     fill_who(&made.who, task);
+    made.who.unwanted = actor_unwanted(set);
     made.since = bpf_ktime_get_boot_ns();
     made.inward = 1;
     connections.update(&sk, &made);
-    if (filtered_out(set, ACT_ACCEPT, source))
+    if (socket_filtered(set, ACT_ACCEPT, source, sk, made.who.unwanted))
         return 0;
     r = begin_net(source, ACT_ACCEPT, sk);
     if (!r)
@@ -277,7 +296,7 @@ static __always_inline int addressed(struct settings *set, u64 task, u32 op, u64
                                               : 0;
     if (!action || (family != INET && family != INET6 && family != UNIX && family != PACKET))
         return 0;
-    if (!in_scope(set) || filtered_out(set, action, source))
+    if (!in_scope(set) || socket_filtered(set, action, source, sk, actor_unwanted(set)))
         return 0;
     r = begin_net(source, action, sk);
     if (!r)

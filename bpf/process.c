@@ -135,6 +135,7 @@ static __always_inline void fill_executable(struct exec_head *e, u64 file, u64 b
         READ(e->links, inode + OFF_EXE_LINKS);
         READ(e->changed, inode + OFF_EXE_CTIME);
         READ(e->changed_ns, inode + OFF_EXE_CTIME_NSEC);
+        e->changed_ns &= 0x7fffffff;    /* the top bit says that somebody asked for it */
 #endif
         READ(sb, inode + OFF_I_SB);
         READ(e->device, sb + OFF_S_DEV);

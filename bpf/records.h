@@ -32,7 +32,7 @@ struct who {
     u32 tgid, tid;
     u32 exec_seq;        /* self_exec_id */
     u32 ruid, rgid, suid, sgid, euid, egid;
-    u32 unused;
+    u32 unwanted;        /* of who is kept for later: a filter takes away what is done */
     u64 permitted, effective;        /* capabilities */
     char comm[16];
 };

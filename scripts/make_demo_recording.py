@@ -138,6 +138,8 @@ def prune(source: Recording, out: Path) -> None:
     writer = RecordingWriter(out, source.info, source.manifest["facts"])
     for use, files in source.packs:
         writer.add_pack(use, files)
+    for capture in source.captures:
+        writer.add_capture(capture)
     pruner = Pruner()
     for epoch in source.epochs():
         writer.commit(pruner.epoch(epoch))

@@ -2,6 +2,7 @@
 
 from kestrel_lab.capture.checks import Check, probe, require
 from kestrel_lab.capture.config import CaptureConfig
+from kestrel_lab.capture.filters import parse_filters
 from kestrel_lab.capture.source import LiveSource
 
-__all__ = ["CaptureConfig", "Check", "LiveSource", "probe", "require"]
+__all__ = ["CaptureConfig", "Check", "LiveSource", "parse_filters", "probe", "require"]

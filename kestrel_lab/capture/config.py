@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from kestrel_lab.capture.filters import Filters
 from kestrel_lab.capture.records import RINGS
 from kestrel_lab.schema.epoch import MAX_BYTES, MAX_ROWS
 from kestrel_lab.schema.errors import UsageError
@@ -18,8 +19,10 @@ class CaptureConfig:
     Attributes:
         actions: action codes to capture; None for all. fork, exec and end always are.
         reads: whether opens for reading are captured too (`open_read`); they are most of what a machine does.
+        hashes: whether what is executed is read and hashed.
         env: whether the environment of what is run is captured; secrets often stand there.
         cgroup: a cgroup v2 folder; only what happens in it or below is captured, the rest is not even counted.
+        filters: what the kernel's programs leave out; never forks, execs and ends.
         ring_pages: sizes of rings in pages (powers of two), by name, where they differ from the defaults.
         epoch_ns, epoch_rows, epoch_bytes: an epoch closes this long after its first event, or at so many rows or
             bytes of columns.
@@ -30,8 +33,10 @@ class CaptureConfig:
 
     actions: frozenset[int] | None = None
     reads: bool = False
+    hashes: bool = True
     env: bool = False
     cgroup: Path | None = None
+    filters: Filters = field(default_factory=Filters)
     ring_pages: Mapping[str, int] = field(default_factory=dict)
     epoch_ns: int = 50_000_000
     epoch_rows: int = MAX_ROWS

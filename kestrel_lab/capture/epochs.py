@@ -51,10 +51,13 @@ class EpochBuilder:
     Args:
         config: its limits.
         boot_id: the kernel's boot id, 16 bytes.
+        hash_of: gives the sha256 (hexadecimal) of the image of an exec, from its record, if it is known by now.
     """
 
-    def __init__(self, config: CaptureConfig, boot_id: bytes) -> None:
-        self._config = config
+    def __init__(
+        self, config: CaptureConfig, boot_id: bytes, hash_of: Callable[[Any], bytes | None] = lambda _: None
+    ) -> None:
+        self._config, self._hash_of = config, hash_of
         self.segment = GrowingSegment(0)
         self._credentials = Credentials()
         self.images = Images(boot_id, self.segment, self._credentials.users)
@@ -146,7 +149,7 @@ class EpochBuilder:
             creator = int(one["creator_tgid"]), int(one["creator_start"]), int(one["creator_exec_seq"])
             self.images.fork(key, creator, event_id, _text(who["comm"]), ts, read_standing(who, one["standing"]))
         elif head["action"] == EXEC:
-            texts = _exec_texts(one, _text(who["comm"]))
+            texts = _exec_texts(one, _text(who["comm"]), self._hash_of(one))
             self.images.exec(key, event_id, texts, ts, read_standing(who, one["standing"]))
         elif head["action"] == END:
             if self.images.ref(key) is None:
@@ -251,7 +254,7 @@ def _text(comm: Any) -> bytes:
     return bytes(comm.tobytes().split(b"\0", 1)[0])
 
 
-def _exec_texts(one: Any, comm: bytes) -> ImageTexts:
+def _exec_texts(one: Any, comm: bytes, sha256: bytes | None) -> ImageTexts:
     exe_len, cwd_len, args_len = int(one["exe_len"]), int(one["cwd_len"]), int(one["args_len"])
     text = one["text"][: exe_len + cwd_len].tobytes()
     raw, args_size = one["args"][:args_len].tobytes(), int(one["args_size"])
@@ -260,4 +263,4 @@ def _exec_texts(one: Any, comm: bytes) -> ImageTexts:
     truncated = int(one["head"]["flags"])
     if not args_len and args_size:
         truncated |= FLAG_TRUNCATED_ARGS  # they could not be read
-    return ImageTexts(file_name(exe, comm), exe, text[exe_len:] or None, args, truncated & 0xFF, env)
+    return ImageTexts(file_name(exe, comm), exe, text[exe_len:] or None, args, truncated & 0xFF, env, sha256)

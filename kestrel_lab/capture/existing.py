@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import os
 import re
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kestrel_lab.capture.flags import OF_FILES
+from kestrel_lab.capture.host import boot_ns
 from kestrel_lab.capture.made import FileFact, Made, blank, copied, file_records, of_ring
 from kestrel_lab.capture.program import Program
 from kestrel_lab.capture.records import (
@@ -162,27 +162,34 @@ def _unescaped(text: bytes) -> bytes:
     return _ESCAPE.sub(lambda match: bytes([int(match[1], 8) & 0xFF]), text)
 
 
-def existing_records(program: Program, actions: frozenset[int], scope: frozenset[int] | None) -> Iterator[Made]:
-    """Yield records of what is there now; connections are told to the programs, so that their ends have an owner.
+class Existing:
+    """What is there now.
 
     Args:
-        actions: codes of what is wanted.
+        program: gives what the kernel's iterators tell; is told of connections, so that their ends have an owner.
         scope: ids of the cgroups that are of interest, None for all and for what is in none.
     """
-    now = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
-    tasks = program.tasks()
-    if scope is not None:
-        tasks = tasks[np.isin(tasks["standing"]["cgroup"], list(scope))]
-    found = program.found()
-    sockets, connections = existing_sockets(found, tasks)
-    program.add_connections(*connections)
-    if PROCESS in actions:
-        yield existing_processes(tasks, now)
-    if SOCKET in actions:
-        yield sockets
-    if MOUNT in actions:
-        yield existing_mounts(tasks, now)
-    if PROGRAM in actions:
-        yield existing_programs(found, tasks, os.getpid(), everywhere=scope is None)
-    if MODULE in actions and scope is None:
-        yield existing_modules(loaded_modules(), now)
+
+    def __init__(self, program: Program, scope: frozenset[int] | None) -> None:
+        self._whole = scope is None
+        self._now, tasks, self._found = boot_ns(), program.tasks(), program.found()
+        self._tasks = tasks if scope is None else tasks[np.isin(tasks["standing"]["cgroup"], list(scope))]
+        self._sockets, connections = existing_sockets(self._found, self._tasks)
+        program.add_connections(*connections)
+
+    def records(self, actions: frozenset[int]) -> Iterator[Made]:
+        """Yield the records of these actions."""
+        if PROCESS in actions:
+            yield existing_processes(self._tasks, self._now)
+        if SOCKET in actions:
+            yield self._sockets
+        if MOUNT in actions:
+            yield existing_mounts(self._tasks, self._now)
+        if PROGRAM in actions:
+            yield existing_programs(self._found, self._tasks, os.getpid(), everywhere=self._whole)
+        if MODULE in actions and self._whole:
+            yield existing_modules(loaded_modules(), self._now)
+
+    def processes(self) -> Iterator[tuple[np.void, int]]:
+        """Yield who runs (`records.WHO`), each with the number of its mount namespace."""
+        yield from zip(self._tasks["who"], self._tasks["standing"]["namespaces"][:, _MNT].tolist(), strict=True)

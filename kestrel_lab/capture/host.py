@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,11 @@ from kestrel_lab.schema.errors import UsageError
 from kestrel_lab.schema.schema import BUILTIN
 
 MOUNTS = Path("/proc/self/mountinfo")
+
+
+def boot_ns() -> int:
+    """Return CLOCK_BOOTTIME, ns: the clock of the events."""
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
 
 
 def boot_id() -> bytes:

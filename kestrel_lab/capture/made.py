@@ -82,7 +82,7 @@ def file_records(facts: Sequence[FileFact]) -> Made:
         row["lens"][: len(texts)] = [len(text) for text in texts]
         whole = b"".join(texts)
         row["text"].view(np.uint8)[: len(whole)] = np.frombuffer(whole, np.uint8)
-    return _WIDE, words
+    return _WIDE, words[:, : RINGS["file1"].used(words)].copy()
 
 
 class Stamps:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kestrel_lab.capture.bcc_module import import_bcc
+from kestrel_lab.capture.filters import MOST_CGROUPS, PATH_SIZE, Filters
 from kestrel_lab.capture.iterators import load_iterator, read_iterator
 from kestrel_lab.capture.offsets import Offsets
 from kestrel_lab.capture.records import FOUND, RECORD_VERSION, RINGS, SOURCES, TASK, size_flags
@@ -27,8 +29,8 @@ from kestrel_lab.capture.syscalls import dispatch_entries, named_calls
 from kestrel_lab.schema.errors import UnavailableError
 from kestrel_lab.schema.resources import resource
 
-PARTS = ("records.h", "common.h", "calls.h", "process.c", "network.c", "datagrams.c", "file.c", "modified.c",
-         "cgroups.c", "uring.c", "acts.c", "syscalls.c", "existing.c")  # fmt: skip
+PARTS = ("records.h", "common.h", "filters.h", "calls.h", "process.c", "network.c", "datagrams.c", "file.c",
+         "modified.c", "cgroups.c", "uring.c", "acts.c", "syscalls.c", "existing.c")  # fmt: skip
 
 #: raw tracepoint to the function that serves it, in the order they are attached
 HOOKS: Mapping[str, str] = {
@@ -52,6 +54,8 @@ _TAILS: Mapping[str, tuple[str, ...]] = {
 }  # fmt: skip
 _RAW_TRACEPOINT = 17
 _NO_EXIST = 1
+_FILTER_TABLES = {"comm": "filter_comms", "uid": "filter_uids", "port": "filter_ports"}
+_FILTER_MAPS = (b"filter_comms", b"filter_uids", b"filter_ports", b"filter_paths")
 _ITERATORS = ("task", "task_file", "bpf_prog")
 #: path components a walk may take; fewer where a kernel's verifier refuses more
 _DEPTHS = (2048, 512, 128)
@@ -139,14 +143,32 @@ class Program:
             "-Wno-everything",
         ]
 
-    def configure(self, actions: int, scope_id: int, scope_level: int, own_tgid: int, *, env: bool = False) -> None:
-        """Set the pushdown bits, the cgroup scope (id 0: none), the recorder's own process, and whether environments
-        are read. Takes effect at once."""
+    def configure(
+        self, actions: int, scope_id: int, scope_level: int, own_tgid: int, *, env: bool = False, filters: int = 0
+    ) -> None:
+        """Set the pushdown bits, the cgroup scope (id 0: none), the recorder's own process, whether environments
+        are read, and which filters hold (their values are set before). Takes effect at once."""
         table = self._bpf[b"config"]
         value = table.Leaf()
         value.actions, value.scope_id, value.scope_level, value.own_tgid = actions, scope_id, scope_level, own_tgid
-        value.flags = int(env)
+        value.flags, value.filters = int(env), filters
         table[ctypes.c_int(0)] = value
+
+    def set_filters(self, filters: Filters) -> None:
+        """Give the programs the values of filters; which ones hold is said by `configure`."""
+        for what, table in _FILTER_TABLES.items():
+            for key, keeps in filters.of(what):
+                self._put(table, key, bytes([keeps]))
+        for key, keeps in filters.of("path"):
+            text = key.ljust(PATH_SIZE, b"\0")
+            self._put("filter_paths", (8 * len(key)).to_bytes(4, sys.byteorder) + text, bytes([keeps]))
+        cgroups = sorted(filters.of("cgroup"), key=lambda one: one[0][8:][::-1])  # by level
+        for place in range(MOST_CGROUPS):
+            key, keeps = cgroups[place] if place < len(cgroups) else (bytes(12), False)
+            self._put("filter_cgroups", place.to_bytes(4, sys.byteorder), key + int(keeps).to_bytes(4, sys.byteorder))
+
+    def _put(self, table: str, key: bytes, value: bytes, flags: int = 0) -> None:
+        self._bcc.lib.bpf_update_elem(self._bpf[table.encode()].map_fd, key, value, flags)
 
     def attach(self, hooks: frozenset[str]) -> None:
         """Attach exactly these of `HOOKS`; the others are detached."""
@@ -199,10 +221,8 @@ class Program:
     def add_connections(self, sockets: Sequence[int], values: npt.NDArray[np.void]) -> None:
         """Say whose connections are that were there already (`records.CONNECTION`), by struct sock; those that the
         programs know by now stay."""
-        table = self._bpf[b"connections"]
-        keys = np.array(sockets, np.uint64)
-        for key, value in zip(keys, values, strict=True):
-            self._bcc.lib.bpf_update_elem(table.map_fd, key.tobytes(), value.tobytes(), _NO_EXIST)
+        for key, value in zip(np.array(sockets, np.uint64), values, strict=True):
+            self._put("connections", key.tobytes(), value.tobytes(), _NO_EXIST)
 
     def reset(self) -> None:
         """Detach everything and forget what was captured: the programs are as when they were loaded."""
@@ -210,7 +230,7 @@ class Program:
         self.off.clear()
         for ring in self.rings:
             ring.discard()
-        for name in (b"connections", b"attempted", b"senders", b"peers", b"dirtied"):
+        for name in (b"connections", b"attempted", b"senders", b"peers", b"dirtied", *_FILTER_MAPS):
             self._bpf[name].clear()
         counters = self._bpf[b"counters"]
         for index in range(len(SOURCES)):

@@ -26,7 +26,7 @@ FILE_TEXT_SIZES = (256, 16384)
 
 WHO = np.dtype([
     ("start", "u8"), ("tgid", "u4"), ("tid", "u4"), ("exec_seq", "u4"), ("ruid", "u4"), ("rgid", "u4"),
-    ("suid", "u4"), ("sgid", "u4"), ("euid", "u4"), ("egid", "u4"), ("unused", "u4"), ("permitted", "u8"),
+    ("suid", "u4"), ("sgid", "u4"), ("euid", "u4"), ("egid", "u4"), ("unwanted", "u4"), ("permitted", "u8"),
     ("effective", "u8"), ("comm", "u1", 16),
 ])  # fmt: skip
 

@@ -13,16 +13,19 @@ from kestrel_lab.capture.btf import Btf
 from kestrel_lab.capture.cgroups import cgroups_below
 from kestrel_lab.capture.checks import require
 from kestrel_lab.capture.config import CaptureConfig
+from kestrel_lab.capture.contents import HASHED, PATIENCE_S, Contents, Keeper
 from kestrel_lab.capture.epochs import EpochBuilder
-from kestrel_lab.capture.existing import existing_records
+from kestrel_lab.capture.executed import executed, identity_of, own_mounts, running
+from kestrel_lab.capture.existing import Existing
 from kestrel_lab.capture.gaps import Loss, Recursion, Sequences
 from kestrel_lab.capture.headers import find_headers
-from kestrel_lab.capture.host import boot_id, cgroup_scope, source_info
-from kestrel_lab.capture.made import RECORDER, Made, Stamps
+from kestrel_lab.capture.host import boot_id, boot_ns, cgroup_scope, source_info
+from kestrel_lab.capture.made import RECORDER, Made, Stamps, file_records
 from kestrel_lab.capture.memory import release_compiler
 from kestrel_lab.capture.offsets import Offsets, resolve_offsets
 from kestrel_lab.capture.order import Order
 from kestrel_lab.capture.program import HOOKS, Counts, Program
+from kestrel_lab.capture.ring import Records
 from kestrel_lab.capture.start_state import read_start_state
 from kestrel_lab.schema.actions import ON_REQUEST
 from kestrel_lab.schema.epoch import Epoch, Gap, Ledger, SourceInfo
@@ -36,6 +39,8 @@ RECURSION_CHECK_NS = 1_000_000_000
 #: what no filter may take away: identities rest on them
 ALWAYS = frozenset(BUILTIN.action_code("process", name) for name in ("fork", "exec", "end"))
 _END_OF_TIME = 2**63
+#: how long the end waits for files that are still being read
+STOP_PATIENCE_S = 2.0
 
 _OTHER_HOOKS = ("modification", "cgroup_creation")
 _EXIT_ONLY = ("creation", "open", "open_read", *_OTHER_HOOKS)
@@ -95,6 +100,7 @@ class LiveSource:
         self._scope = (0, 0)
         self._processes_at_start = 0
         self._running = False
+        self._contents, self._own_mounts = Contents(), own_mounts()
 
     def __enter__(self) -> LiveSource:
         """Load and attach the programs and read the start state.
@@ -125,24 +131,36 @@ class LiveSource:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Detach and release everything; events not yet drained are gone unless `stop` was called."""
+        self._contents.stop()
         self._program.close()
 
     def _start(self, offsets: Offsets) -> None:
-        now = _boot_ns()
+        now = boot_ns()
         config = self.config
         self._sequences, self._stamps = Sequences(now), Stamps()
         self._recursion = Recursion(self._program.recursion(), now)
-        self._builder = EpochBuilder(config, boot_id())
+        self._builder = EpochBuilder(config, boot_id(), lambda exec_: self._contents.known(identity_of(exec_)))
         self._order = Order(config.epoch_ns, config.epoch_rows, config.epoch_bytes)
         self._watermark = self._checked_recursion = now
+        self._program.set_filters(config.filters)
         self.set_actions(config.actions)
         missing = sorted({*self._program.off, *(hook for hook in offsets.disabled if hook in HOOKS)})
         self._losses += [Loss("off", hook, -1, -1, now, now) for hook in missing]
         if config.start_state:
             self._processes_at_start = read_start_state(self._program.tasks, self._builder.images, now)
             below = None if config.cgroup is None else cgroups_below(config.cgroup)
-            for made in existing_records(self._program, self._wanted, below):
+            existing = Existing(self._program, below)
+            for made in existing.records(self._wanted):
                 self._add(made)
+            if config.hashes:
+                for who, mounts in existing.processes():
+                    image = running(who, near=mounts in (0, self._own_mounts))
+                    if image is not None:
+                        self._contents.want(image)
+
+    def keep_contents(self, keeper: Keeper) -> None:
+        """Let the contents of what is executed be kept too; before the first `poll`."""
+        self._contents.keeper = keeper
 
     def _add(self, made: Made) -> None:
         """Take records of the recorder's own."""
@@ -162,27 +180,42 @@ class LiveSource:
             "off": dict(self._program.off),
             "walk_depth": self._program.walk_depth,
             "rings": {ring.name: ring.size for ring in self._program.rings},
-            "clock": {"boot_ns": _boot_ns(), "wall_ns": time.time_ns()},
+            "clock": {"boot_ns": boot_ns(), "wall_ns": time.time_ns()},
             "reads": self.config.reads,
             "env": self.config.env,
+            "hashes": self.config.hashes,
+            "filters": list(self.config.filters.texts),
             "cgroup": None if self.config.cgroup is None else str(self.config.cgroup),
             "processes_at_start": self._processes_at_start,
         }
 
+    @property
+    def captured(self) -> frozenset[int]:
+        """Codes of the actions that are captured now."""
+        return self._wanted
+
+    @property
+    def filters(self) -> tuple[str, ...]:
+        """What is left out of them all the same."""
+        return self.config.filters.texts
+
     def set_actions(self, actions: frozenset[int] | None) -> None:
-        """Capture these action codes (None: all) from now on; fork, exec and end always are, opens for reading only
-        if the configuration says so."""
+        """Capture these action codes (None: all) from now on; fork, exec and end always are, opens for reading and
+        hashes of contents if the configuration says so."""
         wanted = frozenset(a.code for a in BUILTIN.actions) if actions is None else actions | ALWAYS
         if not self.config.reads:
             wanted -= ON_REQUEST
+        wanted = wanted | {HASHED} if self.config.hashes else wanted - {HASHED}
         self._wanted = wanted
         bits = sum(1 << code for code in wanted)
-        self._program.configure(bits, *self._scope, os.getpid(), env=self.config.env)
+        self._program.configure(bits, *self._scope, os.getpid(), env=self.config.env, filters=self.config.filters.bits)
         self._program.attach(hooks_for(wanted))
 
     def poll(self, timeout_s: float) -> list[Epoch]:
         """Return the epochs that have closed, waiting up to `timeout_s` seconds for one."""
         deadline = time.monotonic() + timeout_s
+        if self.config.hashes:
+            self._contents.start()
         while True:
             active = self._cycle()
             epochs = self._cut()
@@ -199,11 +232,12 @@ class LiveSource:
         self._running = False
         self._program.attach(frozenset())
         time.sleep(BUSY_POLL_S)  # a program that was running on another CPU has ended by then
-        self._cycle()
         while self._cycle():
             pass
+        self._contents.stop(STOP_PATIENCE_S)
+        self._cycle()
         self._counters = self._program.counters()
-        now = _boot_ns()
+        now = boot_ns()
         self._losses += self._sequences.finish(self._counters, now)
         self._losses += self._recursion.observe(self._program.recursion(), now)
         self._order.advance(_END_OF_TIME)
@@ -211,7 +245,7 @@ class LiveSource:
 
     def _cycle(self) -> bool:
         """Drain every ring once; return whether anything came."""
-        now = _boot_ns()
+        now = boot_ns()
         came, whole = False, True
         for index, ring in enumerate(self._program.rings):
             words, complete = ring.drain()
@@ -219,8 +253,14 @@ class LiveSource:
             if not len(words):
                 continue
             came = True
-            self._losses += self._sequences.observe(ring.kind.view(words))
+            records = ring.kind.view(words)
+            self._losses += self._sequences.observe(records)
             self._order.add(index, words)
+            if self.config.hashes and ring.name.startswith("exec"):
+                self._want(records)
+        facts = self._contents.facts()
+        if facts:
+            self._add(file_records(facts))
         if whole:
             self._order.advance(self._watermark)
             self._watermark = now
@@ -229,9 +269,17 @@ class LiveSource:
             self._losses += self._recursion.observe(self._program.recursion(), now)
         return came or not whole
 
+    def _want(self, execs: Records) -> None:
+        """Ask for the files that were executed. An epoch waits for them a moment, unless a ring is filling."""
+        patience = PATIENCE_S if max(ring.fill for ring in self._program.rings) < HASTE else 0.0
+        for one in execs:
+            for wanted in executed(one, self._own_mounts):
+                self._contents.want(wanted, patience)
+
     def _cut(self, *, flush: bool = False) -> list[Epoch]:
         epochs = []
         while pieces := self._order.cut(flush=flush):
+            self._contents.settle()
             epochs.append(self._builder.build(pieces, self._take_gaps))
         return epochs
 
@@ -265,7 +313,3 @@ class LiveSource:
         parts = self.ledger_by_source().values()
         names = ("seen", "filtered", "lost_ring", "received", "recursion")
         return Ledger(**{name: sum(getattr(part, name) for part in parts) for name in names})
-
-
-def _boot_ns() -> int:
-    return time.clock_gettime_ns(time.CLOCK_BOOTTIME)

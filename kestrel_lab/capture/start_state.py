@@ -90,6 +90,14 @@ def proc_texts(pid: int, start_ns: int) -> tuple[bytes, bytes | None, tuple[byte
     return executable.removesuffix(b" (deleted)"), cwd, args
 
 
+def still_runs(pid: int, start_ns: int) -> bool:
+    """Whether a process that started then (boot time) runs, as far as /proc tells: to a tick."""
+    try:
+        return _started(_read(os.fsencode(PROC / str(pid) / "stat"))) == _ticks(start_ns)
+    except OSError:
+        return False
+
+
 def _started(stat: bytes) -> int:
     return int(stat.rpartition(b")")[2].split()[19])
 

@@ -26,6 +26,7 @@ COMMANDS = {
     "search": "search",
     "info": "info",
     "dump": "dump",
+    "contents": "contents",
     "rules": "rules",
     "verify": "verify",
     "repair": "repair",

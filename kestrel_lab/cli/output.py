@@ -61,6 +61,14 @@ def note_damage(damage: Sequence[Damage]) -> None:
         note(f"damaged: {part.where}: {part.reason}")
 
 
+def note_blind(blind: Mapping[str, Sequence[str]]) -> None:
+    """Say on stderr which rules look for what was not captured: that they are silent says nothing."""
+    if blind:
+        some = "; ".join(f"{rule} ({', '.join(actions[:3])})" for rule, actions in list(blind.items())[:5])
+        more = f" and {len(blind) - 5} more" if len(blind) > 5 else ""
+        note(f"not captured all the time, so these rules had nothing to see: {some}{more}")
+
+
 def note_stops(rows: Sequence[Exhausted]) -> None:
     """Name on stderr each rule that ran out of fuel or trapped."""
     from kestrel_lab.schema.alert import stops_in_words

@@ -1,6 +1,7 @@
 """The recording format: writer, reader, journal, seal, verify and repair."""
 
 from kestrel_lab.recording.archive import pack, unpack
+from kestrel_lab.recording.contents import read_content
 from kestrel_lab.recording.damage import Damage
 from kestrel_lab.recording.follow import Follower, follow
 from kestrel_lab.recording.live import AlertLog, LiveLog
@@ -23,6 +24,7 @@ __all__ = [
     "follow",
     "open_recording",
     "pack",
+    "read_content",
     "repair",
     "unpack",
     "verify",

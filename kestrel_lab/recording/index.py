@@ -14,6 +14,7 @@ from kestrel_lab.recording.journal import JournalTail
 from kestrel_lab.recording.layout import JOURNAL, LONG
 from kestrel_lab.recording.records import EpochRecord, SealRecord, gaps_from_json
 from kestrel_lab.schema.alert import PackUse
+from kestrel_lab.schema.captured import CaptureUse
 from kestrel_lab.schema.epoch import Gap
 from kestrel_lab.schema.errors import DamagedError
 
@@ -35,6 +36,8 @@ class JournalIndex:
         gaps: the gap map; `loose_gaps` are those that came with no epoch.
         holes: damage by the number of the epoch before which it lies (one past the last: at the end).
         damage: damaged lines that hide no epoch.
+        captures: what was captured, and from when on.
+        contents: sizes in bytes of the contents that are kept, by sha256 (hexadecimal).
     """
 
     root: Path
@@ -46,6 +49,8 @@ class JournalIndex:
     loose_gaps: list[Gap] = field(default_factory=list)
     holes: dict[int, Damage] = field(default_factory=dict)
     damage: list[Damage] = field(default_factory=list)
+    contents: dict[str, int] = field(default_factory=dict)
+    captures: list[CaptureUse] = field(default_factory=list)
     opened: dict[str, Any] | None = None
     closed: dict[str, Any] | None = None
 
@@ -114,6 +119,10 @@ class JournalIndex:
             self.loose_gaps += found
         elif kind == "missing":
             self._next = record["epochs"][1] + 1, record["ids"][1] + 1
+        elif kind == "capture":
+            self.captures.append(CaptureUse.from_json(record))
+        elif kind == "content":
+            self.contents[record["sha256"]] = record["size"]
         elif kind == "open":
             self.opened = record
         elif kind == "close":

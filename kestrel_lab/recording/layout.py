@@ -7,7 +7,7 @@ from pathlib import Path
 
 FORMAT = "kestrel-recording"
 MAJOR = 1
-MINOR = 0
+MINOR = 1
 
 SUFFIX = ".krec"
 PACKED_SUFFIX = ".krec.tar.zst"
@@ -18,6 +18,7 @@ RESERVE = "reserve"
 SCHEMA = "schema.json"
 JOURNAL = "journal"
 PACKS = "packs"
+CONTENTS = "contents"
 OPEN = "open"
 SEGMENTS = "segments"
 LIVE = "live"

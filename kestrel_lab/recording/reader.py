@@ -18,6 +18,7 @@ from kestrel_lab.recording.records import EpochRecord
 from kestrel_lab.recording.segment import StoredSegment
 from kestrel_lab.recording.streams import BrokenPartError
 from kestrel_lab.schema.alert import Alert, Exhausted, PackUse, Skip
+from kestrel_lab.schema.captured import CaptureUse
 from kestrel_lab.schema.epoch import End, Epoch, Gap, Ledger
 from kestrel_lab.schema.errors import DamagedError
 
@@ -96,6 +97,16 @@ class Recording:
             DamagedError: if a file of a pack is missing or not what was stored.
         """
         return [(pack.use, self.pack_files(pack)) for pack in self.journal.packs]
+
+    @property
+    def captures(self) -> Sequence[CaptureUse]:
+        """What was captured, and from when on; nothing where a recorder did not say."""
+        return self.journal.captures
+
+    @property
+    def contents(self) -> Mapping[str, int]:
+        """Sizes in bytes of the executed files that are kept in it, by sha256 (hexadecimal)."""
+        return self.journal.contents
 
     @property
     def live_alerts(self) -> list[Alert]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from kestrel_lab.recording.contents import copy_contents
 from kestrel_lab.recording.damage import Damage
 from kestrel_lab.recording.layout import LIVE, LOCK
 from kestrel_lab.recording.manifest import own_keys
@@ -42,7 +43,9 @@ def _copy(recording: Recording, dst: Path) -> list[Damage]:
     keep = {k: v for k, v in recording.manifest.items() if k not in own_keys()}
     keep["repaired"] = {"head": recording.head, "end": recording.end}
     writer = RecordingWriter(dst, recording.info, recording.manifest["facts"], keep=keep)
-    lost = _copy_packs(recording, writer)
+    lost = [*_copy_packs(recording, writer), *copy_contents(recording, writer)]
+    for use in recording.captures:
+        writer.add_capture(use)
     copier = _Copier(recording, writer)
     for epoch in recording.epochs(on_damage="skip"):
         copier.commit(epoch)

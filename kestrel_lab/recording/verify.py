@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 
+from kestrel_lab.recording.contents import read_content
 from kestrel_lab.recording.damage import Damage, damage_of
 from kestrel_lab.recording.layout import JOURNAL, LONG, SCHEMA
 from kestrel_lab.recording.opening import open_recording
@@ -53,7 +54,7 @@ class VerifyReport:
 
 
 def verify(path: Path) -> VerifyReport:
-    """Check every hash of a recording: segments, seals and their chain, journal, packs, schema, live log.
+    """Check every hash of a recording: segments, seals and their chain, journal, packs, contents, schema, live log.
 
     Raises:
         UsageError, DamagedError, IncompatibleError: if it cannot be opened at all.
@@ -161,5 +162,11 @@ def _others(recording: Recording) -> Iterator[Damage]:
         _ = recording.packs
     except DamagedError as error:
         yield Damage(-1, -1, -1, (), error.what)
+    for digest in recording.journal.contents:
+        try:
+            for _ in read_content(recording, digest):
+                pass
+        except DamagedError as error:
+            yield Damage(-1, -1, -1, (), error.what)
     for reason in recording.live.damage:
         yield Damage(-1, -1, -1, (), reason)

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
+from kestrel_lab.recording.contents import ContentStore, ContentWriter
 from kestrel_lab.recording.files import RecorderLock, disk_limits, is_locked, sync_folder, write_file
 from kestrel_lab.recording.journal import JournalWriter
 from kestrel_lab.recording.layout import JOURNAL, LOCK, MAJOR, MINOR, RESERVE, SCHEMA, long_hash
@@ -22,6 +23,7 @@ from kestrel_lab.recording.records import SealRecord, gaps_to_json
 from kestrel_lab.recording.reserve import Reserve
 from kestrel_lab.recording.sealer import Sealer
 from kestrel_lab.schema.alert import PackUse
+from kestrel_lab.schema.captured import CaptureUse
 from kestrel_lab.schema.epoch import Epoch, Gap, Ledger, SourceInfo
 from kestrel_lab.schema.errors import LimitError, UsageError
 
@@ -66,6 +68,7 @@ class RecordingWriter:
         self._packs: dict[str, Mapping[str, bytes]] = {}
         self._segment: OpenSegment | None = None
         self._last_epoch = -1
+        self._contents = ContentStore(path, self._journal)
         self._sealed_bytes = 0
         self._full: LimitError | None = None
         self._sealer = Sealer(path, self._journal, self._note_seal)
@@ -109,6 +112,18 @@ class RecordingWriter:
         })  # fmt: skip
         self._update_manifest(packs={"from_event_id": use.from_event_id, "hash": use.pack_hash})
 
+    def add_capture(self, use: CaptureUse) -> None:
+        """Say what is captured from an event on.
+
+        Raises:
+            LimitError: when the disk is full.
+        """
+        self._journal.append({"k": "capture", **use.to_json()})
+
+    def begin(self) -> ContentWriter:
+        """Return a new content of an executed file, to be filled from any one thread."""
+        return self._contents.begin()
+
     def commit(self, epoch: Epoch) -> None:
         """Append an epoch; when this returns it survives a kill of this process.
 
@@ -144,6 +159,7 @@ class RecordingWriter:
         Raises:
             LimitError: when the disk is so full that not even the last record fits; every epoch stays readable.
         """
+        self._contents.close()
         self._finish_segment()
         self._sealer.finish()
         self._reserve.remove()

@@ -1,5 +1,6 @@
 """An engine driven over a source: modes, digest, proof and diff. What every face calls."""
 
+from kestrel_lab.session.captured import blind_rules
 from kestrel_lab.session.causes import Cause, CauseKind, Difference, describe
 from kestrel_lab.session.chain import Diff
 from kestrel_lab.session.checkpoint import Checkpoint
@@ -41,6 +42,7 @@ __all__ = [
     "Search",
     "Stop",
     "always",
+    "blind_rules",
     "describe",
     "diff_recordings",
     "diff_rules",

@@ -28,6 +28,8 @@ class CauseKind(Enum):
     STOPPED = "engine stopped"
     DAMAGED = "damaged range"
     CUT = "recording cut"
+    NOT_CAPTURED = "not captured"
+    FILTERED = "filtered at capture"
     EVENTS = "recorded events differ"
     SCHEMA = "schema differs"
     ENGINE = "engine differs"

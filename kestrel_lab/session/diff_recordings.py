@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from kestrel_lab.recording import Recording
 from kestrel_lab.schema.alert import Alert
 from kestrel_lab.schema.values import to_json
+from kestrel_lab.session.captured import capture_cause
 from kestrel_lab.session.causes import Cause, CauseKind, Identity, RuleChange, by_identity, content, rule_changes
 from kestrel_lab.session.chain import Diff, Explain, Link, compare
 from kestrel_lab.session.diff import UNEXPLAINED, cut_cause, damage_cause
@@ -92,6 +93,9 @@ def _events(a: Recording, b: Recording, first: Replay, second: Replay, copies: b
             alert, damage, last = other
             assert alert is not None
             return damage_cause(alert, damage) or cut_cause(alert, last) or UNEXPLAINED
-        return Cause(CauseKind.EVENTS, "same rule, same engine: the events recorded are different", proved=True)
+        alert, has, lacks = (right, b, a) if left is None else (left, a, b)
+        found = capture_cause(alert, has, lacks) if alert is not None and (left is None or right is None) else None
+        different = "same rule, same engine: the events recorded are different"
+        return found or Cause(CauseKind.EVENTS, different, proved=True)
 
     return explain

@@ -31,8 +31,26 @@ class Capture(Protocol):
         """What the manifest says of kernel and probes."""
         ...
 
+    @property
+    def captured(self) -> frozenset[int]:
+        """Codes of the actions that are captured now."""
+        ...
+
+    @property
+    def filters(self) -> tuple[str, ...]:
+        """What is left out of them all the same, in words."""
+        ...
+
+    def set_actions(self, actions: frozenset[int] | None) -> None:
+        """Capture these actions from now on, None for all."""
+        ...
+
     def poll(self, timeout_s: float) -> list[Epoch]:
         """Return the epochs that have closed, waiting up to `timeout_s` seconds for events."""
+        ...
+
+    def keep_contents(self, keeper: Any) -> None:
+        """Let what is executed be kept where `begin` of the keeper tells (`RecordingWriter`)."""
         ...
 
     def stop(self) -> list[Epoch]:
@@ -99,6 +117,8 @@ class RecordOptions:
         command: record until this command ends; it runs with the caller's environment, folder and terminal.
         duration_s: record so long.
         mode, limits, live: how the engine beside it runs.
+        collect: keep the contents of executed files.
+        only_needed: capture what the pack that runs looks at, also after it has changed.
         tail_s: how long to wait for the engine after the recording is sealed.
     """
 
@@ -108,3 +128,5 @@ class RecordOptions:
     limits: Limits = field(default_factory=Limits)
     live: LiveOptions = field(default_factory=LiveOptions)
     tail_s: float = TAIL_S
+    collect: bool = False
+    only_needed: bool = False

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from kestrel_lab.engine import Limits, Pack, engine_build
 from kestrel_lab.recording import AlertLog, RecordingWriter
-from kestrel_lab.schema.actions import ON_REQUEST
 from kestrel_lab.schema.alert import Alert, Mode, PackUse
 from kestrel_lab.schema.epoch import Epoch, Ledger
 from kestrel_lab.schema.errors import KestrelError, LimitError
+from kestrel_lab.session.capturing import Capturing
 from kestrel_lab.session.command import Command, require_command
 from kestrel_lab.session.drive import EngineSpec
 from kestrel_lab.session.engine_process import EngineProcess, LiveOptions, NewPack
@@ -40,6 +40,7 @@ def record(
     command: Sequence[str] = (),
     duration: float | None = None,
     only_needed: bool = False,
+    collect: bool = False,
     workers: int = 1,
     max_lag_s: float = DEFAULT_MAX_LAG_S,
     mode: Mode = "live",
@@ -58,6 +59,7 @@ def record(
         pack: the rules to run beside it, None for none.
         duration: seconds.
         only_needed: capture only event types that some rule of the pack could match.
+        collect: keep the contents of executed files in the recording.
         max_lag_s: an engine further behind than this skips; see `run_live`.
         watch: where the pack was read from: an edit there takes over at an epoch's boundary.
         on_alert, on_notice: called on a thread of their own; a notice says that other rules run, or that an edit is
@@ -72,9 +74,15 @@ def record(
 
     require()  # before the engine's process is started for nothing
     if only_needed and pack is not None:
-        config = replace(config, actions=pack.actions() - (frozenset() if config.reads else ON_REQUEST))
+        config = replace(config, actions=pack.actions())
     options = RecordOptions(
-        command, duration, mode, limits or Limits(), LiveOptions(workers, max_lag_s, delay_per_epoch_s, watch)
+        command,
+        duration,
+        mode,
+        limits or Limits(),
+        LiveOptions(workers, max_lag_s, delay_per_epoch_s, watch),
+        collect=collect,
+        only_needed=only_needed,
     )
     return record_from(LiveSource(config), out, pack, options, on_alert, on_progress, stop, config.actions, on_notice)
 
@@ -99,8 +107,13 @@ def record_from(
     try:
         with stop_on_signals(stop), capture as source:
             facts = {**source.facts, "engine": _engine_facts(options)}
-            recorder = _Recorder(source, RecordingWriter(out, source.info, facts), engine, on_progress, stop)
-            recorder.captured, recorder.on_notice = actions, on_notice or recorder.on_notice
+            writer = RecordingWriter(out, source.info, facts)
+            if options.collect:
+                source.keep_contents(writer)
+            recorder = _Recorder(source, writer, engine, on_progress, stop)
+            recorder.captured, recorder.only_needed = actions, options.only_needed
+            recorder.on_notice = on_notice or recorder.on_notice
+            recorder.capturing.begin()
             if pack is not None:
                 recorder.use_pack(NewPack(pack.hash, pack.files, pack.actions()))
             return recorder.run(options)
@@ -139,10 +152,12 @@ class _Recorder:
         stop: Stop,
     ) -> None:
         self.source, self.writer, self.engine = source, writer, engine
+        self.capturing = Capturing(source, writer)
         self.on_progress, self.stop = on_progress, stop
         self.events = self.epochs = self.lost = 0
         self.failure: KestrelError | None = None
         self.captured: frozenset[int] | None = None  # actions, None for all
+        self.only_needed = False
         self.on_notice: Callable[[str], None] = lambda _: None
         self.next_event_id = 0
         self.edited: SimpleQueue[NewPack] = SimpleQueue()
@@ -187,12 +202,13 @@ class _Recorder:
         except KestrelError as error:
             self.on_notice(f"the edited rules cannot be stored, the others go on: {error.render()}")
             return
-        if self.captured and not pack.actions - ON_REQUEST <= self.captured:
-            self.on_notice("the edited rules also look at kinds of events that are not captured (--only-needed)")
         self.edited.put(pack)
 
     def use_pack(self, pack: NewPack) -> None:
-        """Let a pack run from the next epoch on."""
+        """Let a pack run from the next epoch on; what it needs is captured, if only that is."""
+        if self.only_needed and pack.actions != self.captured:
+            self.captured = pack.actions
+            self.capturing.change(pack.actions, self.next_event_id)
         use = PackUse(self.next_event_id, pack.hash, tuple(sorted(self.captured or ())))
         self.writer.add_pack(use, pack.files)
 
@@ -219,6 +235,7 @@ class _Recorder:
             if self.failure is not None:
                 continue
             try:
+                self.capturing.committing(epoch)
                 self.writer.commit(epoch)
             except LimitError as error:
                 self.failure = error

@@ -31,13 +31,13 @@ def test_info_is_exactly_one_object(case: Path) -> None:
     pack = open_recording(case).packs[0][0].pack_hash
     assert result.exit_code == 0
     assert result.stdout == (
-        '{"recording":"case.krec","complete":true,"end":"sealed","missing":[],"recording_id":"test","format":"1.0",'
+        '{"recording":"case.krec","complete":true,"end":"sealed","missing":[],"recording_id":"test","format":"1.1",'
         f'"schema":"{BUILTIN.fingerprint}","host":"box","kernel":"6.18.0","boot_id":"000102030405060708090a0b0c0d0e0f",'
         '"first_event":"2023-11-14T22:13:21.001000000Z","last_event":"2023-11-14T22:13:21.008000000Z",'
         '"seconds":0.007,"epochs":4,"segments":2,"events":8,"seen":12,"filtered":1,"lost_ring":3,"received":8,'
         '"written":8,"lost_user":0,"recursion":0,"gaps":{"lost_ring":3},'
         f'"packs":[{{"from_event_id":0,"pack":"{pack}","files":2}}],'
-        '"live_alerts":2,"skips":0,"exhausted":0}\n'
+        '"contents":0,"live_alerts":2,"skips":0,"exhausted":0}\n'
     )
 
 

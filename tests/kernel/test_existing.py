@@ -127,7 +127,8 @@ def test_every_process_has_an_event(stood: Stood) -> None:
 def test_listening_and_connected_sockets_are_told_with_who_began_and_what_went_over_them(stood: Stood) -> None:
     (listening,) = stood.sockets(kestrel__socket__state=b"listen", source__port=stood.told["port"])
     assert (listening["source.ip"], listening["network.transport"]) == (b"127.0.0.1", b"tcp")
-    assert "destination.ip" not in listening and "network.direction" not in listening
+    assert "destination.ip" not in listening
+    assert "network.direction" not in listening
     ends = stood.sockets(kestrel__socket__state=b"established", destination__port=stood.told["port"])
     assert sorted(e["network.direction"] for e in ends) == [b"egress", b"ingress"]
     for end in ends:
@@ -188,7 +189,7 @@ def test_it_comes_before_what_happens_and_the_ledger_closes(stood: Stood) -> Non
 
 def test_what_is_not_asked_for_is_not_told() -> None:
     wanted = frozenset({BUILTIN.action_code("network", "existing_socket")})
-    seen = capture(lambda s: run(s, "true"), CaptureConfig(actions=wanted))
+    seen = capture(lambda s: run(s, "true"), CaptureConfig(actions=wanted, hashes=False))
     assert {e["event.action"] for e in seen.events()} <= {b"existing_socket", b"fork", b"exec", b"end"}
 
 

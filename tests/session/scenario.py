@@ -14,6 +14,7 @@ from typing import Any
 from kestrel_lab.engine import Pack, pack_from_files
 from kestrel_lab.recording import Recording, RecordingWriter, open_recording
 from kestrel_lab.schema.epoch import Epoch, Gap, Ledger, SourceInfo
+from kestrel_lab.schema.schema import BUILTIN
 from kestrel_lab.session.record_report import RecordOptions, RecordReport
 from kestrel_lab.session.recorder import record_from
 from kestrel_lab.session.signals import Stop
@@ -125,6 +126,14 @@ class FakeCapture:
         self.info: SourceInfo = world.info
         self.facts: Mapping[str, Any] = {"kernel": "none"}
         self.received = 0
+        self.captured = frozenset(action.code for action in BUILTIN.actions)
+        self.filters: tuple[str, ...] = ()
+
+    def set_actions(self, actions: frozenset[int] | None) -> None:
+        self.captured = frozenset(a.code for a in BUILTIN.actions) if actions is None else actions
+
+    def keep_contents(self, keeper: object) -> None:
+        raise AssertionError("nothing is executed")
 
     def poll(self, timeout_s: float) -> list[Epoch]:
         time.sleep(min(timeout_s, 0.005))

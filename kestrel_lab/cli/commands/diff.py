@@ -39,7 +39,7 @@ def command(recording: Path, other: Path | None, rules: tuple[Path, ...], skip_b
     from kestrel_lab.cli.differences import show
     from kestrel_lab.cli.inputs import load_rules
     from kestrel_lab.recording import open_recording
-    from kestrel_lab.session import diff_recordings, diff_rules
+    from kestrel_lab.session import blind_rules, diff_recordings, diff_rules, recorded_rules
 
     if other is not None:
         found = diff_recordings(open_recording(recording), open_recording(other))
@@ -47,6 +47,7 @@ def command(recording: Path, other: Path | None, rules: tuple[Path, ...], skip_b
         opened = open_recording(recording)
         pack = load_rules(rules, opened.info.schema, skip_broken=skip_broken) if rules else None
         found = diff_rules(opened, pack)
+        output.note_blind(blind_rules(opened, pack or recorded_rules(opened).last))
     show(found, fmt)
     return _exit_code(found)
 

@@ -63,6 +63,8 @@ def describe(source: Recording) -> dict[str, Any]:
             {"from_event_id": use.from_event_id, "pack": use.pack_hash, "files": len(files)}
             for use, files in source.packs
         ],
+        **_captured(source),
+        "contents": len(source.contents),
         "live_alerts": len(source.live_alerts),
         "skips": len(source.skips),
         "exhausted": len(source.exhausted),
@@ -93,6 +95,17 @@ def _times(source: Recording) -> dict[str, Any]:
         "last_event": units.wall(last.ts_max_ns + offset),
         "seconds": round((last.ts_max_ns - first.ts_min_ns) / 1e9, 3),
     }
+
+
+def _captured(source: Recording) -> dict[str, Any]:
+    """Return what was not captured all the time, and the filters."""
+    from kestrel_lab.schema.captured import captured_throughout
+
+    captured = captured_throughout(source.captures)
+    if captured is None:
+        return {}
+    missing = [action.name for action in source.info.schema.actions if action.code not in captured]
+    return {"not_captured": missing, "filters": sorted({text for use in source.captures for text in use.filters})}
 
 
 def _gaps(source: Recording) -> dict[str, int]:

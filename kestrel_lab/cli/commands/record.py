@@ -44,6 +44,16 @@ if TYPE_CHECKING:
 )
 @click.option("--duration", callback=when.duration, metavar="S", help="Stop after so long: 30, 30s, 5m.")
 @click.option("--only-needed", is_flag=True, help="Record only the kinds of events that a rule could match.")
+@click.option(
+    "--filter",
+    "filters",
+    multiple=True,
+    metavar="F",
+    help="Leave out in the kernel what does not fit: comm=NAME, uid=N, port=N, path=PREFIX, cgroup=FOLDER, with != for"
+    " all but these; values separated by commas; repeatable.",
+)
+@click.option("--collect", is_flag=True, help="Keep the files that are executed in the recording, each content once.")
+@click.option("--no-hash", is_flag=True, help="Do not read and hash the files that are executed.")
 @click.option("--env", is_flag=True, help="Record the environment of what is run; it often holds secrets.")
 @click.option("--reads", is_flag=True, help="Record opens of files for reading too; they are most of what runs.")
 @click.option(
@@ -69,6 +79,9 @@ def command(
     alerts: Path | None,
     duration: float | None,
     only_needed: bool,
+    filters: tuple[str, ...],
+    collect: bool,
+    no_hash: bool,
     env: bool,
     reads: bool,
     cgroup: Path | None,
@@ -84,6 +97,9 @@ def command(
     Rules that are edited meanwhile take over at the next epoch, once the edit is complete: unchanged rules keep what
     they remember, changed ones start empty. An edit that is wrong is reported, and the rules that run stay.
 
+    What `--filter` leaves out is counted as filtered, and the recording says what was not captured; forks, execs and
+    ends of processes are never left out, nor is a file whose path is not known for sure.
+
     With `--alerts -` or `--format ndjson`, stdout is ndjson and its last object sums the recording up.
 
     \b
@@ -91,11 +107,12 @@ def command(
       sudo kestrel-lab record -o case.krec
       sudo kestrel-lab record -o build.krec --no-rules -- make -j4
       sudo kestrel-lab record --rules ./rules --duration 10m --alerts alerts.ndjson
+      sudo kestrel-lab record --filter 'comm!=postgres' --filter 'path!=/var/lib/docker/,/proc/'
       sudo kestrel-lab record --alerts - | jq -r 'select(.rule_id) | .rule_name'
     """
     if no_rules and (rules or only_needed):
         raise click.UsageError("--no-rules leaves nothing for --rules and --only-needed to work on.")
-    from kestrel_lab.capture import CaptureConfig
+    from kestrel_lab.capture import CaptureConfig, parse_filters
     from kestrel_lab.cli.inputs import load_rules
     from kestrel_lab.schema.resources import resource
     from kestrel_lab.session import DEFAULT_MAX_LAG_S, RulePaths, Stop, record
@@ -110,12 +127,13 @@ def command(
     with stop_on_signals(stop):
         with closing(StatusLine()) as status, ExitStack() as stack:
             report = record(
-                CaptureConfig(cgroup=cgroup, reads=reads, env=env),
+                CaptureConfig(cgroup=cgroup, reads=reads, env=env, hashes=not no_hash, filters=parse_filters(filters)),
                 out,
                 pack,
                 command=argv,
                 duration=duration,
                 only_needed=only_needed,
+                collect=collect,
                 workers=workers,
                 max_lag_s=DEFAULT_MAX_LAG_S if max_lag is None else max_lag,
                 watch=watch,

@@ -82,12 +82,13 @@ def command(
         return _prove(source, rules_for(source, rules, skip_broken=skip_broken), fmt)
     if as_live:
         return _as_live(source, mode, workers, fmt)
-    from kestrel_lab.session import replay
+    from kestrel_lab.session import blind_rules, replay
 
     schedule = rules_for(source, rules, skip_broken=skip_broken)
     window = alert_window(source, start, stop)
     found = replay(source, schedule, mode=mode, workers=workers, **window)
     _show(found, mode, fmt)
+    output.note_blind(blind_rules(source, schedule.last))
     return ExitCode.DAMAGED if found.damage else ExitCode.OK
 
 
