@@ -156,10 +156,10 @@ class Contents:
     def _find(self, wanted: Wanted) -> tuple[Identity, Known] | int:
         """Return which file it is and what is in it, or the errno of why that is not known."""
         failure = errno.ENOENT
-        for way in wanted.ways():
+        for way, runs in wanted.ways():
             try:
                 with way() as fd:
-                    identity = wanted.check(Identity.of(os.fstat(fd)))
+                    identity = wanted.check(os.fstat(fd), runs=runs)
                     return identity, self._known.get(identity) or self._read(fd, identity)
             except OSError as error:
                 code = error.errno or errno.EIO

@@ -47,29 +47,36 @@ class Wanted:
         """The value of `kestrel.content.role`."""
         return b"image" if self.image else b"script"
 
-    def check(self, found: Identity) -> Identity:
+    def check(self, found: os.stat_result, *, runs: bool) -> Identity:
         """Return which file it is, as the kernel has it, if a file that was found may be the one.
+
+        Args:
+            runs: whether it was found as what a process runs now: then nobody can write to it, and a new name, other
+                rights or one link more are no other content.
 
         Raises:
             OSError: ESTALE if it may not.
         """
+        one = Identity.of(found)
         if self.identity is None:
-            if found.changed_ns > self.executed_ns:
+            if one.changed_ns > self.executed_ns:
                 raise OSError(errno.ESTALE, "it was changed after it was executed")
-            return found
-        if not found.same_file(self.identity):
+            return one
+        same = runs and one.inode == self.identity.inode and found.st_mtime_ns <= self.identity.changed_ns
+        if not same and not one.same_file(self.identity):
             raise OSError(errno.ESTALE, "another file")
         return self.identity
 
-    def ways(self) -> Iterator[Callable[[], AbstractContextManager[int]]]:
-        """Yield what to open, the surest first; each may fail with an OSError."""
+    def ways(self) -> Iterator[tuple[Callable[[], AbstractContextManager[int]], bool]]:
+        """Yield what to open, the surest first, each of which may fail with an OSError; and whether that leads to what
+        a process runs."""
         folder = os.fsencode(PROC / str(int(self.who["tgid"])))
         if self.image:
-            yield lambda: opened(folder + b"/exe")
+            yield lambda: opened(folder + b"/exe"), True
         else:
-            yield lambda: self._in_its_root(folder)
+            yield lambda: self._in_its_root(folder), False
         if self.near and self.path.startswith(b"/"):
-            yield lambda: opened(self.path)
+            yield lambda: opened(self.path), False
 
     @contextmanager
     def _in_its_root(self, folder: bytes) -> Iterator[int]:

@@ -37,6 +37,7 @@ def run(name, *command, **more):
 
 run("image", copy("image", b"1"), "0")
 run("again", folder + "/image", "0")
+time.sleep(1)  # a link changes the file's time of change: who has ended by then cannot be asked any more
 os.link(folder + "/image", folder + "/link")
 run("link", folder + "/link", "0")
 with open(folder + "/a script", "w") as file:
@@ -53,6 +54,10 @@ fd = os.memfd_create("hidden")
 os.write(fd, open("/bin/sleep", "rb").read() + b"3")
 run("memfd", f"/proc/self/fd/{fd}", "0.5", pass_fds=[fd])
 
+with subprocess.Popen([copy("renamed", b"6"), "0.5"]) as child:
+    told["renamed"] = child.pid
+    os.rename(folder + "/renamed", folder + "/other name")
+    os.chmod(folder + "/other name", 0o700)
 path = copy("replaced", b"4")
 with subprocess.Popen([path, "0"]) as child:
     told["replaced"] = child.pid
@@ -124,7 +129,7 @@ def test_a_script_is_hashed_and_so_is_what_runs_it(story: Story) -> None:
 
 
 def test_what_has_no_name_any_more_is_read_through_the_process(story: Story) -> None:
-    for child, extra in (("removed", b"2"), ("memfd", b"3")):
+    for child, extra in (("removed", b"2"), ("memfd", b"3"), ("renamed", b"6")):
         (exec_,) = story.acts(child, "exec")
         assert exec_["process.hash.sha256"] == digest(content(extra)), child
 
