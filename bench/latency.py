@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ RATE = 20_000
 SECONDS = 30
 FILES = 1_000
 ACTS_PER_S = 20
+SAMPLE = Path(__file__).resolve().parents[2] / "shared" / "corpora" / "elastic_linux_eql_sample.json"
 
 RULE = """\
 [rule]
@@ -66,8 +67,13 @@ def _latencies(process: subprocess.Popen[bytes], found: list[float]) -> None:
             found.append((now - alert["ts_boot_ns"]) / 1e6)
 
 
-def measure(rate: int = RATE, seconds: int = SECONDS) -> dict[str, Any]:
-    """Record with the starter pack and the canary rule under `rate` events a second; return latencies in ms."""
+def measure(rate: int = RATE, seconds: int = SECONDS, rules: Path | None = None, fresh: int = 0) -> dict[str, Any]:
+    """Record with rules and the canary rule under `rate` events a second; return latencies in ms.
+
+    Args:
+        rules: the starter pack if none are named.
+        fresh: of a thousand events so many bring a string that is new.
+    """
     from kestrel_lab.recording import open_recording
     from kestrel_lab.schema.resources import resource
 
@@ -76,42 +82,58 @@ def measure(rate: int = RATE, seconds: int = SECONDS) -> dict[str, Any]:
         rule, out = folder / "canary.toml", folder / "out.krec"
         rule.write_text(RULE)
         program, files = tools.build_storm(folder), tools.make_files(folder / "d", FILES)
-        with tools.Storm(program, files, FILES, rate * seconds, group, rate) as storm:
-            command: list[Any] = [tools.KESTREL, "record", "-o", out, "--rules", resource("rules"), "--rules", rule]
-            process = subprocess.Popen([*command, "--alerts", "-"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        with tools.Storm(program, files, FILES, rate * seconds, group, rate, fresh) as storm:
+            found, before, storm_s, cpu_s = list[float](), 0.0, 0.0, 0.0
+            command: list[Any] = [tools.KESTREL, "record", "-o", out, "--rules", rules or resource("rules")]
+            command += ["--rules", rule, "--alerts", "-"]
+            process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
             assert process.stderr
             while b"recording into" not in (line := process.stderr.readline()):
                 if not line:
                     raise RuntimeError("the recorder did not start")
-            found: list[float] = []
             reader = threading.Thread(target=_latencies, args=(process, found))
             reader.start()
+            drain = threading.Thread(target=process.stderr.read)
+            drain.start()
+            before = tools.cpu_seconds(process.pid)
             storm.go()
             time.sleep(1)
             with _acting(folder):
                 storm_s = storm.join()
+            cpu_s = tools.cpu_seconds(process.pid) - before
             time.sleep(1)
             process.send_signal(signal.SIGINT)
             reader.join()
-            process.communicate()
-        ledger = open_recording(out).ledger
+            drain.join()
+            process.wait()
+        recording = open_recording(out)
+        ledger = recording.ledger
         assert ledger is not None
+    skipped = sum(s.last_epoch - s.first_epoch + 1 for s in recording.skips)
     quantiles = dict(zip(("p50", "p90", "p99", "max"), np.percentile(found, (50, 90, 99, 100)).tolist(), strict=True))
     return {
         "events_per_s": rate * seconds / storm_s, "alerts": len(found), "ms": quantiles, "all_ms": found,
-        "lost": ledger.lost_ring + ledger.lost_user,
+        "lost": ledger.lost_ring + ledger.lost_user, "skipped": skipped,
+        "cpu": cpu_s / storm_s, "fresh": fresh, "rules": "starter pack" if rules is None else rules.name,
     }  # fmt: skip
 
 
-def show(found: dict[str, Any]) -> str:
+def show(runs: Sequence[dict[str, Any]]) -> str:
     """Return the figures as a Markdown table."""
-    head = ("load, events/s", "alerts", "events lost", "p50 ms", "p90 ms", "p99 ms", "max ms")
-    row = [f"{found['events_per_s']:,.0f}", str(found["alerts"]), str(found["lost"])]
-    return tools.table(head, [[*row, *(f"{found['ms'][q]:.0f}" for q in ("p50", "p90", "p99", "max"))]])
+    head = ("rules", "load, events/s", "new strings", "alerts", "events lost", "epochs skipped", "CPU, cores",
+            "p50 ms", "p90 ms", "p99 ms", "max ms")  # fmt: skip
+    rows = [
+        [r["rules"], f"{r['events_per_s']:,.0f}", f"{r['fresh'] / 10:.0f} %", str(r["alerts"]), str(r["lost"]),
+         str(r["skipped"]), f"{r['cpu']:.2f}", *(f"{r['ms'][q]:.0f}" for q in ("p50", "p90", "p99", "max"))]
+        for r in runs
+    ]  # fmt: skip
+    return tools.table(head, rows)
 
 
 def main() -> None:
-    """Measure, print and keep."""
-    found = measure()
-    print(show(found))
-    tools.keep("latency", found)
+    """Measure, print and keep: the starter pack under a usual load, the public sample of rules under a heavy one."""
+    runs = [measure()]
+    if SAMPLE.exists():
+        runs.append(measure(100_000, 30, SAMPLE, 30))
+    print(show(runs))
+    tools.keep("latency", {"runs": runs})

@@ -1,4 +1,5 @@
-// Opens existing files for writing and closes them: storm DIR FILES COUNT RATE
+// Opens existing files for writing and closes them: storm DIR FILES COUNT RATE FRESH
+// Of a thousand opens FRESH are of a name that was never used, and fail.
 // Waits for a line on stdin, then does COUNT acts, RATE a second (0: as fast as it goes), and prints the ns they took.
 #include <fcntl.h>
 #include <stdio.h>
@@ -13,8 +14,8 @@ static long long now(void) {
 }
 
 int main(int argc, char **argv) {
-  if (argc != 5) return 2;
-  long files = atol(argv[2]), count = atol(argv[3]), rate = atol(argv[4]);
+  if (argc != 6) return 2;
+  long files = atol(argv[2]), count = atol(argv[3]), rate = atol(argv[4]), fresh = atol(argv[5]);
   char path[4096], line[8];
   if (!fgets(line, sizeof line, stdin)) return 1;
   long long start = now();
@@ -23,10 +24,11 @@ int main(int argc, char **argv) {
       long long due = start + i * 1000000000LL / rate, wait = due - now();
       if (wait > 0) nanosleep(&(struct timespec){wait / 1000000000LL, wait % 1000000000LL}, NULL);
     }
-    snprintf(path, sizeof path, "%s/file-%ld.dat", argv[1], i % files);
+    int new = i * 7 % 1000 < fresh;
+    snprintf(path, sizeof path, new ? "%s/fresh-%ld.dat" : "%s/file-%ld.dat", argv[1], new ? i : i % files);
     int fd = open(path, O_WRONLY);
-    if (fd < 0) return 3;
-    close(fd);
+    if ((fd < 0) != new) return 3;
+    if (!new) close(fd);
   }
   printf("%lld\n", now() - start);
   return 0;

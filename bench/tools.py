@@ -52,9 +52,13 @@ def cgroup() -> Iterator[Path]:
 class Storm:
     """A storm in a cgroup: waiting once made, running after `go`."""
 
-    def __init__(self, program: Path, files: Path, file_count: int, count: int, group: Path, rate: int = 0) -> None:
+    def __init__(
+        self, program: Path, files: Path, file_count: int, count: int, group: Path, rate: int = 0, fresh: int = 0
+    ) -> None:
+        """Start it; of a thousand opens `fresh` have a new name and fail."""
         enter = 'echo $$ > "$1/cgroup.procs"; shift; exec "$@"'
-        command: list[Any] = ["sh", "-c", enter, "sh", group, program, files, str(file_count), str(count), str(rate)]
+        numbers = [str(number) for number in (file_count, count, rate, fresh)]
+        command: list[Any] = ["sh", "-c", enter, "sh", group, program, files, *numbers]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.pid = self._process.pid
         self.path = str(program)

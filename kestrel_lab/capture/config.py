@@ -28,6 +28,7 @@ class CaptureConfig:
             bytes of columns.
         segment_rows, segment_strings, segment_bytes, segment_entities: a segment is closed at any of these: rows,
             distinct strings, their bytes, process images.
+        segment_ns: and once its first event is so old, None for any age.
         start_state: whether the processes that already run are read at the start.
     """
 
@@ -45,6 +46,7 @@ class CaptureConfig:
     segment_strings: int = 200_000
     segment_bytes: int = 32 << 20
     segment_entities: int = 100_000
+    segment_ns: int | None = None
     start_state: bool = True
 
     def __post_init__(self) -> None:

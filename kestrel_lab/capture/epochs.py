@@ -63,13 +63,13 @@ class EpochBuilder:
         self.images = Images(boot_id, self.segment, self._credentials.users)
         self.next_event_id = 1
         self.number = 0
-        self._segment_rows = 0
+        self._segment_rows = self._segment_from = 0
         self._event_time = 0
 
     def build(self, pieces: Sequence[Piece], gaps: Callable[[int], tuple[Gap, ...]]) -> Epoch:
         """Return the next epoch. `gaps` is asked for the gap rows, given the epoch's first event_id."""
-        self._roll()
         raw = _Raw(pieces)
+        self._roll(int(raw.ts[0]))
         first = self.next_event_id
         entity = self._entities(raw, first)
         targets = self._targets(raw, first)
@@ -98,11 +98,14 @@ class EpochBuilder:
         self._segment_rows += epoch.rows
         self.images.forget(epoch.ts_max_ns)
 
-    def _roll(self) -> None:
-        """Begin a new segment if this one is large enough; live images and their ancestors are copied into it."""
+    def _roll(self, now_ns: int) -> None:
+        """Begin a new segment if this one is large or old enough; live images and their ancestors are copied to it."""
         config, segment = self._config, self.segment
+        self._segment_from = self._segment_from or now_ns
+        old = config.segment_ns is not None and now_ns - self._segment_from >= config.segment_ns
         if (
-            self._segment_rows < config.segment_rows
+            not (old and self._segment_rows)
+            and self._segment_rows < config.segment_rows
             and len(segment.entities) < config.segment_entities
             and sum(segment.string_counts().values()) < config.segment_strings
             and segment.bytes < config.segment_bytes
@@ -110,7 +113,7 @@ class EpochBuilder:
             return
         self.segment = GrowingSegment(segment.index + 1)
         self.images.move(self.segment)
-        self._segment_rows = 0
+        self._segment_rows, self._segment_from = 0, now_ns
 
     def _entities(self, raw: _Raw, first: int) -> npt.NDArray[np.uint32]:
         """Make the images that this epoch's forks and execs begin, and return each event's entity row."""

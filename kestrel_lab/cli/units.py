@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 
 _SIZES = ("B", "KiB", "MiB", "GiB", "TiB")
@@ -18,6 +19,14 @@ def size(number: float) -> str:
     while abs(number) >= 1024 and step < len(_SIZES) - 1:
         number, step = number / 1024, step + 1
     return f"{number:.1f} {_SIZES[step]}" if step else f"{number:.0f} B"
+
+
+def parse_size(text: str) -> int | None:
+    """Return the bytes that a text like 500M, 2G or 1.5GiB says, in powers of 1,024; None if it says none."""
+    match = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)\s*([KMGT]?)(?:iB|B)?", text.strip(), re.IGNORECASE)
+    if match is None:
+        return None
+    return int(float(match[1]) * 1024 ** " KMGT".index(match[2].upper() or " "))
 
 
 def rate(number: int, seconds: float) -> str:

@@ -3,6 +3,7 @@
 from kestrel_lab.recording.archive import pack, unpack
 from kestrel_lab.recording.contents import read_content
 from kestrel_lab.recording.damage import Damage
+from kestrel_lab.recording.expired import Expired
 from kestrel_lab.recording.follow import Follower, follow
 from kestrel_lab.recording.live import AlertLog, LiveLog
 from kestrel_lab.recording.opening import open_recording
@@ -16,6 +17,7 @@ __all__ = [
     "AlertLog",
     "Damage",
     "EpochRecord",
+    "Expired",
     "Follower",
     "LiveLog",
     "Recording",

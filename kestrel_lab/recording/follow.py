@@ -16,6 +16,7 @@ from kestrel_lab.recording.segment import StoredSegment
 from kestrel_lab.recording.streams import BrokenPartError
 from kestrel_lab.schema.alert import PackUse
 from kestrel_lab.schema.epoch import End, Epoch, Gap
+from kestrel_lab.schema.errors import DamagedError
 
 _SHORTEST, _LONGEST = 0.001, 0.02  # seconds between looks: short after an epoch, longer while nothing comes
 
@@ -74,18 +75,16 @@ class Follower:
             DamagedError: where an epoch cannot be read.
         """
         segment: StoredSegment | None = None
-        place, pause = self._journal.position(start), _SHORTEST
+        wanted, pause = start, _SHORTEST
         while True:
             # Whoever let go of the lock had written all by then; so look at the lock first.
             gone = not is_locked(self.path / LOCK)
             self._journal.refresh()
-            if place < len(self._journal.records):
-                pause = _SHORTEST
-            while place < len(self._journal.records):
-                record = self._journal.records[place]
-                place += 1
-                if record.number < start:
-                    continue
+            while (place := self._journal.position(wanted)) < len(self._journal.records):
+                record, pause = self._journal.records[place], _SHORTEST
+                if record.number != wanted and wanted > start and self._expired(wanted):
+                    raise _too_late(self.path, wanted)
+                wanted = record.number + 1
                 if record.number in self._journal.holes:
                     raise self._journal.holes[record.number].error(str(self.path))
                 if segment is None or segment.index != record.segment:
@@ -93,6 +92,9 @@ class Follower:
                 try:
                     epoch = segment.epoch(record)
                 except BrokenPartError as error:
+                    self._journal.refresh()
+                    if self._expired(record.number):
+                        raise _too_late(self.path, record.number) from None
                     raise damage_of(record.segment, error.reason, error.records).error(str(self.path)) from error
                 yield epoch
             if self._journal.closed is not None:
@@ -103,6 +105,15 @@ class Follower:
             if not self._wait(pause):
                 return
             pause = min(2 * pause, _LONGEST)
+
+    def _expired(self, number: int) -> bool:
+        return any(one.first_epoch <= number <= one.last_epoch for one in self._journal.expired)
+
+
+def _too_late(path: Path, number: int) -> DamagedError:
+    return DamagedError(
+        f"epoch {number} was removed before it could be followed", where=str(path), do="let the recording keep more"
+    )
 
 
 def follow(path: Path, *, wait: Callable[[float], bool]) -> Follower:

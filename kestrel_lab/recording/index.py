@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from kestrel_lab.recording.damage import Damage
+from kestrel_lab.recording.expired import Expired
 from kestrel_lab.recording.journal import JournalTail
 from kestrel_lab.recording.layout import JOURNAL, LONG
 from kestrel_lab.recording.records import EpochRecord, SealRecord, gaps_from_json
@@ -36,6 +37,7 @@ class JournalIndex:
         gaps: the gap map; `loose_gaps` are those that came with no epoch.
         holes: damage by the number of the epoch before which it lies (one past the last: at the end).
         damage: damaged lines that hide no epoch.
+        expired: segments that were removed; their epochs are not in `records`.
         captures: what was captured, and from when on.
         contents: sizes in bytes of the contents that are kept, by sha256 (hexadecimal).
     """
@@ -50,6 +52,7 @@ class JournalIndex:
     holes: dict[int, Damage] = field(default_factory=dict)
     damage: list[Damage] = field(default_factory=list)
     contents: dict[str, int] = field(default_factory=dict)
+    expired: list[Expired] = field(default_factory=list)
     captures: list[CaptureUse] = field(default_factory=list)
     opened: dict[str, Any] | None = None
     closed: dict[str, Any] | None = None
@@ -119,6 +122,8 @@ class JournalIndex:
             self.loose_gaps += found
         elif kind == "missing":
             self._next = record["epochs"][1] + 1, record["ids"][1] + 1
+        elif kind == "expired":
+            self._expire(Expired.from_json(record))
         elif kind == "capture":
             self.captures.append(CaptureUse.from_json(record))
         elif kind == "content":
@@ -139,6 +144,13 @@ class JournalIndex:
         self.segments[record.segment].append(record)
         self.gaps += record.gaps
         self._next = record.number + 1, record.last_event_id + 1
+
+    def _expire(self, expired: Expired) -> None:
+        self.expired.append(expired)
+        self.records = [record for record in self.records if record.segment != expired.segment]
+        self.segments.pop(expired.segment, None)
+        if expired.last_epoch >= self._next[0]:  # in a copy, that never had it
+            self._next = expired.last_epoch + 1, expired.last_event_id + 1
 
     def _hole(self, number: int, event_id: int, segment: int) -> None:
         first, first_id = self._next

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 from kestrel_lab.recording.damage import Damage, damage_of
+from kestrel_lab.recording.expired import Expired, expired_gaps
 from kestrel_lab.recording.files import is_locked
 from kestrel_lab.recording.index import JournalIndex, PackRecord
 from kestrel_lab.recording.layout import LOCK
@@ -51,6 +53,7 @@ class Recording:
         self.journal.refresh()
         self.journal.forget_streams()
         self._count = len(self.journal.records)
+        self._expired_gaps = expired_gaps(self.journal.expired, self.journal.records)
         self.damage: list[Damage] = list(self.journal.damage)
         self._check_pinned()
         self._live: LiveLog | None = None
@@ -81,8 +84,13 @@ class Recording:
 
     @property
     def gaps(self) -> list[Gap]:
-        """The gap map, in the order found."""
-        return self.journal.gaps
+        """The gap map, in the order found; first what has expired."""
+        return [*self._expired_gaps.values(), *self.journal.gaps]
+
+    @property
+    def expired(self) -> Sequence[Expired]:
+        """The segments that were removed to keep it small, in the order they went."""
+        return self.journal.expired
 
     @property
     def index(self) -> Sequence[EpochRecord]:
@@ -132,9 +140,10 @@ class Recording:
 
     @property
     def missing(self) -> list[str]:
-        """What a recording lacks that was not ended in order, in words; empty if nothing."""
+        """What a recording lacks that was not ended in order, or was removed from it, in words; empty if nothing."""
+        gone = self._gone_in_words()
         if self.complete:
-            return []
+            return gone
         records = self.index
         last = f"event {records[-1].last_event_id} (epoch {records[-1].number})" if records else "none"
         out = [f"{'still being recorded' if self.end == 'growing' else 'not ended by its recorder'}: "
@@ -146,7 +155,14 @@ class Recording:
             out.append(f"seals of segments {', '.join(map(str, unsealed))}: their streams are read instead")
         if self.journal.torn:
             out.append(f"{self.journal.torn} bytes at the journal's end that belong to no committed epoch")
-        return out
+        return [*out, *gone]
+
+    def _gone_in_words(self) -> list[str]:
+        if not self.expired:
+            return []
+        events = sum(one.events for one in self.expired)
+        return [f"{events:,} events of {len(self.expired)} segments, removed to keep it small, the last of them event "
+                f"{max(one.last_event_id for one in self.expired)}"]  # fmt: skip
 
     def pack_files(self, pack: PackRecord) -> dict[str, bytes]:
         """Return the files of one pack.
@@ -201,8 +217,10 @@ class Recording:
         return records[-1].number + 1 if records else 0
 
     def _read(self, segment: StoredSegment, record: EpochRecord, on_damage: str) -> Epoch | None:
+        gap = self._expired_gaps.get(record.number)
         try:
-            return segment.epoch(record)
+            epoch = segment.epoch(record)
+            return epoch if gap is None else replace(epoch, gaps=(gap, *epoch.gaps))
         except BrokenPartError as error:
             damage = damage_of(record.segment, error.reason, error.records)
             self._found(damage, on_damage)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 from kestrel_lab.recording.contents import copy_contents
@@ -79,7 +80,8 @@ class _Copier:
 
     def commit(self, epoch: Epoch) -> None:
         self._missing(epoch.number, epoch.first_event_id, epoch.ts_min_ns)
-        self._writer.commit(epoch)
+        own = tuple(gap for gap in epoch.gaps if gap.cause != "expired")  # the copy's journal says it again
+        self._writer.commit(replace(epoch, gaps=own))
         self._next = epoch.number + 1, epoch.last_event_id + 1
         self._ts = epoch.ts_max_ns
 
@@ -93,6 +95,11 @@ class _Copier:
     def _missing(self, number: int, event_id: int, ts_ns: int) -> None:
         first, first_id = self._next
         if number <= first:
+            return
+        gone = [one for one in self._recording.expired if first <= one.first_epoch < number]
+        for one in gone:
+            self._writer.note_expired(one)
+        if sum(one.last_epoch - one.first_epoch + 1 for one in gone) == number - first:
             return
         count = -1 if first_id is None else event_id - first_id
         self._writer.note_missing((first, number - 1), (event_id if first_id is None else first_id, event_id - 1),

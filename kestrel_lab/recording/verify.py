@@ -126,7 +126,11 @@ def _chain(recording: Recording) -> Iterator[Damage]:
     """Check that each seal names the one before it and the journal as it stood."""
     data = (recording.root / JOURNAL).read_bytes()
     prefix, at, previous = blake2b(digest_size=LONG), 0, ""
+    expired = {one.segment for one in recording.expired}
     for seal in recording.journal.seals.values():
+        if seal.segment in expired:
+            previous = seal.hash
+            continue
         try:
             sealed = Sealed(
                 recording.root, seal, recording.journal.segments[seal.segment], Stores(recording.info.schema)

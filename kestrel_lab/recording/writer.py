@@ -12,9 +12,10 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from kestrel_lab.recording.contents import ContentStore, ContentWriter
+from kestrel_lab.recording.expired import Expired
 from kestrel_lab.recording.files import RecorderLock, disk_limits, is_locked, sync_folder, write_file
 from kestrel_lab.recording.journal import JournalWriter
-from kestrel_lab.recording.layout import JOURNAL, LOCK, MAJOR, MINOR, RESERVE, SCHEMA, long_hash
+from kestrel_lab.recording.layout import JOURNAL, LOCK, MAJOR, MINOR, RESERVE, SCHEMA, long_hash, sealed_folder
 from kestrel_lab.recording.manifest import new_manifest, pinned_hashes, write_manifest
 from kestrel_lab.recording.opened import OpenSegment
 from kestrel_lab.recording.packs import write_pack
@@ -57,7 +58,8 @@ class RecordingWriter:
         self._manifest_lock = threading.Lock()
         try:
             self._reserve = Reserve(path / RESERVE)
-            write_file(path / SCHEMA, json.dumps(info.schema.lock(), indent=1).encode() + b"\n")
+            lock = json.dumps(info.schema.lock(), separators=(",", ":"))
+            write_file(path / SCHEMA, lock.encode() + b"\n")
             self._journal = JournalWriter(path / JOURNAL)
             self._journal.append({"k": "open", "format": [MAJOR, MINOR], "pinned": pinned_hashes(self._manifest)})
             write_manifest(path, self._manifest)
@@ -69,6 +71,8 @@ class RecordingWriter:
         self._segment: OpenSegment | None = None
         self._last_epoch = -1
         self._contents = ContentStore(path, self._journal)
+        self._seals: dict[int, SealRecord] = {}
+        self._times: dict[int, tuple[int, int]] = {}  # of the first and the last event of each segment
         self._sealed_bytes = 0
         self._full: LimitError | None = None
         self._sealer = Sealer(path, self._journal, self._note_seal)
@@ -140,6 +144,47 @@ class RecordingWriter:
             self._full = error
             raise
 
+    def expire(self, segment: int, why: str) -> bool:
+        """Remove a sealed segment; return whether it was there. What it held stays in the journal.
+
+        Args:
+            why: `keep` or `budget`.
+
+        Raises:
+            LimitError: when the disk is so full that this cannot be noted; nothing was removed.
+        """
+        with self._manifest_lock:
+            seal = self._seals.pop(segment, None)
+        if seal is None:
+            return False
+        expired = Expired.of(seal, self._times[segment], why)
+        try:
+            self._journal.append({"k": "expired", **expired.to_json()})
+            self._journal.sync()
+        except LimitError:
+            self._seals[segment] = seal
+            raise
+        self._expired(expired)
+        shutil.rmtree(sealed_folder(self.path, segment))
+        with self._manifest_lock:
+            self._sealed_bytes -= sum(seal.files.values())
+            del self._times[segment]
+        return True
+
+    def note_expired(self, expired: Expired) -> None:
+        """Say of a copy that a segment had gone from what it is a copy of."""
+        self._journal.append({"k": "expired", **expired.to_json()})
+        self._expired(expired)
+
+    @property
+    def sealed(self) -> dict[int, int]:
+        """The sealed segments that are there, and their sizes in bytes."""
+        with self._manifest_lock:
+            return {index: sum(seal.files.values()) for index, seal in self._seals.items()}
+
+    def _expired(self, expired: Expired) -> None:
+        self._update_manifest(expired=expired.to_json())
+
     def add_gaps(self, gaps: Sequence[Gap]) -> None:
         """Add rows of the gap map that belong to no epoch."""
         if gaps:
@@ -193,6 +238,8 @@ class RecordingWriter:
             segment.rewind(before)
             raise
         segment.committed(record)
+        first = self._times.get(segment.index, (epoch.ts_min_ns, 0))[0]
+        self._times[segment.index] = first, epoch.ts_max_ns
         self._last_epoch = epoch.number
 
     def _segment_of(self, epoch: Epoch) -> OpenSegment:
@@ -212,7 +259,9 @@ class RecordingWriter:
             shutil.rmtree(segment.folder)
 
     def _note_seal(self, record: SealRecord) -> None:
-        self._sealed_bytes += sum(record.files.values())
+        with self._manifest_lock:
+            self._seals[record.segment] = record
+            self._sealed_bytes += sum(record.files.values())
         own = self._segment.size if self._segment else 0
         self._reserve.release(self._sealer.open_bytes + own)
         entry = {key: value for key, value in record.to_json().items() if key not in ("k", "files")}

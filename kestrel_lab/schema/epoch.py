@@ -76,7 +76,7 @@ class Segment(Protocol):
         ...
 
 
-GapCause = Literal["lost_ring", "lost_user", "recursion", "off", "stopped", "damaged"]
+GapCause = Literal["lost_ring", "lost_user", "recursion", "off", "stopped", "damaged", "expired"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from kestrel_lab.session.record_report import RecordProgress, RecordReport
 from kestrel_lab.session.recorded import LiveRun, live_run, recorded_rules, replay_as_live
 from kestrel_lab.session.recorder import record
 from kestrel_lab.session.replay import Replay, replay
+from kestrel_lab.session.ring import Keeping
 from kestrel_lab.session.schedule import PackSchedule, PackSwitch, always
 from kestrel_lab.session.search import Search, search
 from kestrel_lab.session.signals import Stop
@@ -28,6 +29,7 @@ __all__ = [
     "Diff",
     "Difference",
     "EventExplanation",
+    "Keeping",
     "LiveReport",
     "LiveRun",
     "PackSchedule",

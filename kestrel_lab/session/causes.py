@@ -28,6 +28,7 @@ class CauseKind(Enum):
     STOPPED = "engine stopped"
     DAMAGED = "damaged range"
     CUT = "recording cut"
+    EXPIRED = "expired"
     NOT_CAPTURED = "not captured"
     FILTERED = "filtered at capture"
     EVENTS = "recorded events differ"

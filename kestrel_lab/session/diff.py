@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from kestrel_lab.engine import Limits, Pack, engine_build
-from kestrel_lab.recording import Damage, Recording
+from kestrel_lab.recording import Damage, Expired, Recording
 from kestrel_lab.schema.alert import Alert, Exhausted, Skip, stops_in_words
 from kestrel_lab.schema.schema import BUILTIN
 from kestrel_lab.session.causes import Cause, CauseKind, RuleChange, by_identity, ranges, rule_changes
@@ -159,7 +159,8 @@ def _unrepeatable(found: Replay, recording: Recording, build: str) -> Explain:
 
     def explain(left: Alert | None, right: Alert | None) -> Cause:
         alert = _some(left, right)
-        return damage_cause(alert, found.damage) or cut_cause(alert, last) or lost_log or versions or UNEXPLAINED
+        gone = expired_cause(alert, recording.expired) or damage_cause(alert, found.damage) or cut_cause(alert, last)
+        return gone or lost_log or versions or UNEXPLAINED
 
     return explain
 
@@ -180,6 +181,20 @@ def damage_cause(alert: Alert, damage: Sequence[Damage]) -> Cause | None:
             where = f"segment {part.segment}, events {part.first_event_id} to {part.last_event_id}"
             return Cause(CauseKind.DAMAGED, f"{where} cannot be read: {part.reason}", proved=inside)
     return None
+
+
+def expired_cause(alert: Alert, expired: Sequence[Expired]) -> Cause | None:
+    """Return what has expired that an alert's evidence lay in, or that came before it: a sequence could begin, and an
+    event that must be missing could be seen there.
+    """
+    rests = [e for e in expired if any(i is not None and e.first_event_id <= i <= e.last_event_id
+                                       for i in alert.event_ids)]  # fmt: skip
+    before = [e for e in expired if e.first_event_id <= alert.last_event_id]
+    some = rests or before
+    if not some:
+        return None
+    what = ranges([f"segment {e.segment} (events {e.first_event_id} to {e.last_event_id})" for e in some])
+    return Cause(CauseKind.EXPIRED, f"removed to keep the recording small: {what}", proved=bool(rests))
 
 
 def cut_cause(alert: Alert, last_event_id: int) -> Cause | None:

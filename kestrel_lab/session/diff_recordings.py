@@ -12,7 +12,7 @@ from kestrel_lab.schema.values import to_json
 from kestrel_lab.session.captured import capture_cause
 from kestrel_lab.session.causes import Cause, CauseKind, Identity, RuleChange, by_identity, content, rule_changes
 from kestrel_lab.session.chain import Diff, Explain, Link, compare
-from kestrel_lab.session.diff import UNEXPLAINED, cut_cause, damage_cause
+from kestrel_lab.session.diff import UNEXPLAINED, cut_cause, damage_cause, expired_cause
 from kestrel_lab.session.recorded import recorded_rules
 from kestrel_lab.session.replay import Replay, replay
 from kestrel_lab.session.schedule import PackSchedule, always
@@ -92,7 +92,8 @@ def _events(a: Recording, b: Recording, first: Replay, second: Replay, copies: b
             other = (right or left, first.damage, ends[0]) if left is None else (left, second.damage, ends[1])
             alert, damage, last = other
             assert alert is not None
-            return damage_cause(alert, damage) or cut_cause(alert, last) or UNEXPLAINED
+            gone = expired_cause(alert, (*a.expired, *b.expired))
+            return gone or damage_cause(alert, damage) or cut_cause(alert, last) or UNEXPLAINED
         alert, has, lacks = (right, b, a) if left is None else (left, a, b)
         found = capture_cause(alert, has, lacks) if alert is not None and (left is None or right is None) else None
         different = "same rule, same engine: the events recorded are different"

@@ -56,13 +56,14 @@ class EngineProcess:
         error: what ended it, if it failed.
         reader_error: what `on_alert` raised; it is not called again after that.
         alerts: alerts received so far.
+        done: number of the last epoch all of whose alerts were received, -1 for none.
     """
 
     def __init__(self, spec: EngineSpec, options: LiveOptions, on_alert: Callable[[Alert], None] | None = None) -> None:
         self.report: LiveReport | None = None
         self.error: KestrelError | None = None
         self.reader_error: Exception | None = None
-        self.alerts = 0
+        self.alerts, self.done = 0, -1
         self._on_alert = on_alert
         self._on_pack: Callable[[NewPack], None] = lambda _: None
         self._on_notice: Callable[[str], None] = lambda _: None
@@ -143,6 +144,8 @@ class EngineProcess:
     def _take(self, what: str, value: Any) -> None:
         if what == "alerts":
             self._show(value)
+        elif what == "done":
+            self.done = value
         elif what == "pack":
             self._on_pack(value)
         else:
@@ -180,6 +183,7 @@ def serve_live(
         limits=spec.limits,
         max_lag_s=options.max_lag_s,
         on_alerts=lambda alerts: line.tell("alerts", list(alerts)),
+        on_done=lambda number: line.tell("done", number),
         on_switch=lambda switch: line.tell("notice", switch.render()),
         compiled=compiled,
         wait=line.wait,

@@ -55,6 +55,7 @@ def run_live(
     limits: Limits | None = None,
     max_lag_s: float = DEFAULT_MAX_LAG_S,
     on_alerts: Callable[[Sequence[Alert]], None] | None = None,
+    on_done: Callable[[int], None] | None = None,
     on_switch: Callable[[PackSwitch], None] | None = None,
     compiled: Mapping[str, Pack] | None = None,
     wait: Wait | None = None,
@@ -70,6 +71,7 @@ def run_live(
         pack: what runs until the schedule says otherwise.
         max_lag_s: an epoch older than this when its turn comes is skipped, and the skip recorded.
         on_alerts: called with the alerts of an epoch, in order, once they are in the log.
+        on_done: called with the number of each epoch, once all its alerts were told.
         on_switch: called when another pack has taken over.
         compiled: packs by hash that need not be compiled again; looked into when one is to take over.
         wait: how to wait for more; by default sleeps briefly. Returning False stops at once.
@@ -80,7 +82,7 @@ def run_live(
         ProcessDiedError: if a worker died.
     """
     live = _Live(path, on_alerts or (lambda _: None), wait or _sleep, LagPolicy(max_lag_s, clock_ns))
-    live.on_switch = on_switch or (lambda _: None)
+    live.on_switch, live.on_done = on_switch or (lambda _: None), on_done or (lambda _: None)
     source = follow(path, wait=live.wait)
     pack = pack.for_schema(source.info.schema)
     spec = EngineSpec.of(pack, mode, limits)
@@ -120,6 +122,7 @@ class _Live:
 
     driver: Driver
     on_switch: Callable[[PackSwitch], None]
+    on_done: Callable[[int], None]
 
     def __init__(self, path: Path, on_alerts: Callable[[Sequence[Alert]], None], wait: Wait, lag: LagPolicy) -> None:
         self.log = AlertLog(path)
@@ -183,6 +186,7 @@ class _Live:
                 self._on_alerts(answer.alerts)
             if answer.epoch >= 0:
                 self.log.progress(answer.epoch)
+                self.on_done(answer.epoch)
 
 
 def _sleep(seconds: float, handles: Sequence[Any]) -> bool:

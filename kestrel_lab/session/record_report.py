@@ -13,6 +13,7 @@ from kestrel_lab.schema.epoch import Epoch, Gap, Ledger, SourceInfo
 from kestrel_lab.schema.errors import KestrelError
 from kestrel_lab.session.engine_process import LiveOptions
 from kestrel_lab.session.live import LiveReport
+from kestrel_lab.session.ring import Keeping
 
 #: How long a finished recording waits for its engine to reach the end, seconds.
 TAIL_S = 60.0
@@ -89,6 +90,7 @@ class RecordReport:
         engine: its whole report, None if there was none or it did not finish; `engine_error` says why.
         failure: why recording ended early (a full disk), None if it did not.
         command_exit: exit code of the command recorded, negative for a signal; None without a command.
+        expired: how many segments were removed to keep it small.
         interrupted: whether Ctrl-C or SIGTERM ended it.
     """
 
@@ -107,6 +109,7 @@ class RecordReport:
     failure: KestrelError | None = None
     command_exit: int | None = None
     interrupted: bool = False
+    expired: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +121,7 @@ class RecordOptions:
         duration_s: record so long.
         mode, limits, live: how the engine beside it runs.
         collect: keep the contents of executed files.
+        keeping: how much of it is kept.
         only_needed: capture what the pack that runs looks at, also after it has changed.
         tail_s: how long to wait for the engine after the recording is sealed.
     """
@@ -130,3 +134,4 @@ class RecordOptions:
     tail_s: float = TAIL_S
     collect: bool = False
     only_needed: bool = False
+    keeping: Keeping = field(default_factory=Keeping)

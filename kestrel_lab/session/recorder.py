@@ -19,9 +19,10 @@ from kestrel_lab.session.capturing import Capturing
 from kestrel_lab.session.command import Command, require_command
 from kestrel_lab.session.drive import EngineSpec
 from kestrel_lab.session.engine_process import EngineProcess, LiveOptions, NewPack
-from kestrel_lab.session.lag import DEFAULT_MAX_LAG_S
+from kestrel_lab.session.lag import DEFAULT_MAX_LAG_S, boot_clock_ns
 from kestrel_lab.session.live import LiveReport
 from kestrel_lab.session.record_report import Capture, RecordOptions, RecordProgress, RecordReport
+from kestrel_lab.session.ring import Keeping, Ring
 from kestrel_lab.session.signals import Stop, stop_on_signals
 from kestrel_lab.session.watch import RulePaths
 
@@ -41,6 +42,7 @@ def record(
     duration: float | None = None,
     only_needed: bool = False,
     collect: bool = False,
+    keeping: Keeping | None = None,
     workers: int = 1,
     max_lag_s: float = DEFAULT_MAX_LAG_S,
     mode: Mode = "live",
@@ -60,6 +62,7 @@ def record(
         duration: seconds.
         only_needed: capture only event types that some rule of the pack could match.
         collect: keep the contents of executed files in the recording.
+        keeping: how much of it to keep; None for all.
         max_lag_s: an engine further behind than this skips; see `run_live`.
         watch: where the pack was read from: an edit there takes over at an epoch's boundary.
         on_alert, on_notice: called on a thread of their own; a notice says that other rules run, or that an edit is
@@ -73,6 +76,8 @@ def record(
     from kestrel_lab.capture import LiveSource, require
 
     require()  # before the engine's process is started for nothing
+    if keeping is not None and keeping.seconds is not None:
+        config = replace(config, segment_ns=int(min(max(keeping.seconds / 10, 5), 300) * 1e9))
     if only_needed and pack is not None:
         config = replace(config, actions=pack.actions())
     options = RecordOptions(
@@ -83,6 +88,7 @@ def record(
         LiveOptions(workers, max_lag_s, delay_per_epoch_s, watch),
         collect=collect,
         only_needed=only_needed,
+        keeping=keeping or Keeping(),
     )
     return record_from(LiveSource(config), out, pack, options, on_alert, on_progress, stop, config.actions, on_notice)
 
@@ -101,9 +107,10 @@ def record_from(
     """Record any live source; `record` does it with the kernel. `actions` is the capture filter, for the schedule."""
     require_command(options.command)
     stop = stop or Stop()
+    ring = None if options.keeping.all else Ring(options.keeping)
     engine = None
     if pack is not None:
-        engine = EngineProcess(EngineSpec.of(pack, options.mode, options.limits), options.live, on_alert)
+        engine = EngineProcess(EngineSpec.of(pack, options.mode, options.limits), options.live, _both(ring, on_alert))
     try:
         with stop_on_signals(stop), capture as source:
             facts = {**source.facts, "engine": _engine_facts(options)}
@@ -112,7 +119,7 @@ def record_from(
                 source.keep_contents(writer)
             recorder = _Recorder(source, writer, engine, on_progress, stop)
             recorder.captured, recorder.only_needed = actions, options.only_needed
-            recorder.on_notice = on_notice or recorder.on_notice
+            recorder.on_notice, recorder.ring = on_notice or recorder.on_notice, ring
             recorder.capturing.begin()
             if pack is not None:
                 recorder.use_pack(NewPack(pack.hash, pack.files, pack.actions()))
@@ -120,6 +127,19 @@ def record_from(
     finally:
         if engine is not None:
             engine.close()
+
+
+def _both(ring: Ring | None, on_alert: Callable[[Alert], None] | None) -> Callable[[Alert], None] | None:
+    """Return what is called for an alert."""
+    if ring is None:
+        return on_alert
+
+    def told(alert: Alert) -> None:
+        ring.alert(alert)
+        if on_alert is not None:
+            on_alert(alert)
+
+    return told
 
 
 def _engine_facts(options: RecordOptions) -> dict[str, Any]:
@@ -158,6 +178,8 @@ class _Recorder:
         self.failure: KestrelError | None = None
         self.captured: frozenset[int] | None = None  # actions, None for all
         self.only_needed = False
+        self.ring: Ring | None = None
+        self.kept = 0  # how many calls to keep were heard
         self.on_notice: Callable[[str], None] = lambda _: None
         self.next_event_id = 0
         self.edited: SimpleQueue[NewPack] = SimpleQueue()
@@ -193,6 +215,7 @@ class _Recorder:
             failure=self.failure,
             command_exit=exit_code,
             interrupted=self.stop.signal is not None,
+            expired=self.ring.gone if self.ring else 0,
         )
 
     def offer_pack(self, pack: NewPack) -> None:
@@ -225,6 +248,7 @@ class _Recorder:
             over = command is not None and command.over
             self._take_edits()
             self._commit(self.source.poll(_POLL_S))
+            self._expire()
             self._progress()
             if over or (self.engine and self.engine.reader_error):
                 return
@@ -240,11 +264,36 @@ class _Recorder:
             except LimitError as error:
                 self.failure = error
                 continue
+            if self.ring:
+                self.ring.committed(epoch)
             self.events += epoch.rows
             self.epochs += 1
             self.next_event_id = epoch.last_event_id + 1
             if self.engine:
                 self.engine.ring()
+
+    def _expire(self) -> None:
+        """Remove what need not be kept; hear calls to keep what is there."""
+        if self.ring is None or self.failure is not None:
+            return
+        now = boot_clock_ns()
+        if self.stop.keeps != self.kept:
+            self.kept = self.stop.keeps
+            self.ring.keep_all(now)
+            self.on_notice("what is there is kept, and what follows for a while")
+        try:
+            sealed = self.writer.sealed
+            for index, why in self.ring.due(now, sealed, self._seen()) if sealed else ():
+                if self.writer.expire(index, why):
+                    self.ring.went(index)
+        except LimitError as error:
+            self.failure = error
+
+    def _seen(self) -> int | None:
+        """Return the last epoch that the rules have seen, None if none look."""
+        if self.engine is None or not self.engine.running:
+            return None
+        return self.engine.done
 
     def _seal(self) -> tuple[Ledger, str]:
         self._commit(self.source.stop())

@@ -1,4 +1,5 @@
-"""Ctrl-C, SIGTERM and a lost terminal while recording: the first asks to stop, the second to hurry."""
+"""Signals while recording: the first Ctrl-C, SIGTERM or lost terminal asks to stop, the second to hurry; SIGUSR1 to
+keep what is there."""
 
 from __future__ import annotations
 
@@ -15,6 +16,7 @@ class Stop:
     def __init__(self) -> None:
         self.count = 0
         self.signal: int | None = None  #: the first signal that asked, None if none did
+        self.keeps = 0  #: how often somebody asked to keep what is there
 
     def request(self) -> None:
         """Ask to stop."""
@@ -42,7 +44,11 @@ def stop_on_signals(stop: Stop) -> Iterator[None]:
         stop.signal = stop.signal or number
         stop.request()
 
+    def keep(number: int, frame: FrameType | None) -> None:
+        stop.keeps += 1
+
     before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    before[signal.SIGUSR1] = signal.signal(signal.SIGUSR1, keep)
     try:
         yield
     finally:

@@ -23,6 +23,16 @@ if TYPE_CHECKING:
     from kestrel_lab.session import RecordProgress, RecordReport
 
 
+_LEAST = 64 << 20  # less than that would hold hardly a segment
+
+
+def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
+    found = None if value is None else units.parse_size(value)
+    if value is not None and (found is None or found < _LEAST):
+        raise click.BadParameter(f"{value!r} is no size of {units.size(_LEAST)} or more: write 500M or 2G.", ctx, param)
+    return found
+
+
 @click.command("record")
 @click.argument("argv", nargs=-1, type=click.UNPROCESSED, metavar="[-- COMMAND ...]")
 @click.option(
@@ -44,6 +54,14 @@ if TYPE_CHECKING:
 )
 @click.option("--duration", callback=when.duration, metavar="S", help="Stop after so long: 30, 30s, 5m.")
 @click.option("--only-needed", is_flag=True, help="Record only the kinds of events that a rule could match.")
+@click.option(
+    "--keep",
+    callback=when.duration,
+    metavar="S",
+    help="Keep the last 30m or 2h only, and what an alert rests on with the minute after it; SIGUSR1 keeps all that is "
+    "there.",
+)
+@click.option("--max-size", callback=_size, metavar="N", help="Keep so much only, the newest: 500M, 2G.")
 @click.option(
     "--filter",
     "filters",
@@ -79,6 +97,8 @@ def command(
     alerts: Path | None,
     duration: float | None,
     only_needed: bool,
+    keep: float | None,
+    max_size: int | None,
     filters: tuple[str, ...],
     collect: bool,
     no_hash: bool,
@@ -107,6 +127,7 @@ def command(
       sudo kestrel-lab record -o case.krec
       sudo kestrel-lab record -o build.krec --no-rules -- make -j4
       sudo kestrel-lab record --rules ./rules --duration 10m --alerts alerts.ndjson
+      sudo kestrel-lab record -o watch.krec --keep 30m --max-size 2G
       sudo kestrel-lab record --filter 'comm!=postgres' --filter 'path!=/var/lib/docker/,/proc/'
       sudo kestrel-lab record --alerts - | jq -r 'select(.rule_id) | .rule_name'
     """
@@ -115,7 +136,7 @@ def command(
     from kestrel_lab.capture import CaptureConfig, parse_filters
     from kestrel_lab.cli.inputs import load_rules
     from kestrel_lab.schema.resources import resource
-    from kestrel_lab.session import DEFAULT_MAX_LAG_S, RulePaths, Stop, record
+    from kestrel_lab.session import DEFAULT_MAX_LAG_S, Keeping, RulePaths, Stop, record
     from kestrel_lab.session.signals import stop_on_signals
 
     paths = rules or (resource("rules"),)
@@ -134,6 +155,7 @@ def command(
                 duration=duration,
                 only_needed=only_needed,
                 collect=collect,
+                keeping=Keeping(keep, max_size),
                 workers=workers,
                 max_lag_s=DEFAULT_MAX_LAG_S if max_lag is None else max_lag,
                 watch=watch,
@@ -194,6 +216,7 @@ def summary(report: RecordReport) -> dict[str, object]:
         "skips": len(report.skips),
         "switches": len(report.engine.switches) if report.engine else 0,
         "exhausted": len(report.engine.exhausted) if report.engine else 0,
+        "expired": report.expired,
         "command_exit": report.command_exit,
         "interrupted": report.interrupted,
     }
@@ -205,6 +228,8 @@ def _show(report: RecordReport, *, as_data: bool) -> None:
             output.note(f"error: {error.render()}")
     if report.skips:
         output.note(f"the engine lagged and skipped {len(report.skips)} ranges; `diff` names them")
+    if report.expired:
+        output.note(f"{units.count(report.expired)} segments were removed, as was asked for")
     output.note_stops(report.engine.exhausted if report.engine else ())
     if as_data:
         output.emit(summary(report))

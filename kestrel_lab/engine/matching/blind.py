@@ -40,7 +40,8 @@ def blind_in(scan: Scan, last_event_id: int, event_time_ns: int) -> list[Blind]:
     """
     first, before = scan.first_event_id, scan.event_time_before_ns
     out = [Blind((g.cause,), "", g.ts_from_ns, g.ts_to_ns, g.event_id, found) for g, found in scan.gaps]
-    if last_event_id >= 0 and first != last_event_id + 1:
+    expired = any(g.cause == "expired" and g.event_id == first for g, _ in scan.gaps)  # says what is missing here
+    if last_event_id >= 0 and first != last_event_id + 1 and not expired:
         out.append(Blind(("damaged",), "", event_time_ns, before, first, before))
     if scan.skipped:
         out.append(Blind(("skipped",), "", before, scan.event_time_ns, first, before))
