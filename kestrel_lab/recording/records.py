@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass
 from typing import Any
 
@@ -67,7 +67,7 @@ class EpochRecord:
             "clock": [self.clock_boot_ns, self.clock_wall_ns],
             "late": int(self.late),
             "ents": self.entities,
-            "strs": self.strings,
+            "strs": runs(self.strings),
             "tab": self.tables,
             "ext": {name: [e.start, e.length, e.hash] for name, e in self.extents.items()},
         }
@@ -81,7 +81,7 @@ class EpochRecord:
         ts, clock = data["ts"], data["clock"]
         return cls(
             data["n"], data["seg"], data["id"], data["rows"], ts[0], ts[1], ts[2], clock[0], clock[1],
-            bool(data["late"]), data["ents"], tuple(data["strs"]),
+            bool(data["late"]), data["ents"], from_runs(data["strs"]),
             {table: (span[0], span[1]) for table, span in data["tab"].items()},
             {name: Extent(*value) for name, value in data["ext"].items()}, gaps_from_json(data.get("gaps", ())),
         )  # fmt: skip
@@ -121,6 +121,27 @@ class SealRecord:
         """Return the record that `to_json` was given."""
         epochs, ids = data["epochs"], data["ids"]
         return cls(data["seg"], data["hash"], epochs[0], epochs[1], ids[0], ids[1], data["files"])
+
+
+def runs(numbers: Sequence[int]) -> list[int]:
+    """Return numbers from 0 on, shorter: -n says that the one before comes n times more."""
+    out: list[int] = []
+    for number in numbers:
+        if len(out) > 1 and out[-1] < 0 and out[-2] == number:
+            out[-1] -= 1
+        elif out and out[-1] == number:
+            out.append(-1)
+        else:
+            out.append(number)
+    return out
+
+
+def from_runs(numbers: Sequence[int]) -> tuple[int, ...]:
+    """Return the numbers that `runs` was given."""
+    out: list[int] = []
+    for number in numbers:
+        out += [number] if number >= 0 else [out[-1]] * -number
+    return tuple(out)
 
 
 def gaps_to_json(gaps: tuple[Gap, ...]) -> dict[str, Any]:
