@@ -308,6 +308,10 @@ class LiveSource:
             )
         return out | {n: Ledger(recursion=count) for n, count in self._recursion.by_hook().items() if count}
 
+    def hooks(self) -> dict[str, bool]:
+        """Return whether each hook that what is captured needs is attached."""
+        return {hook: hook in self._program.attached for hook in sorted(hooks_for(self._wanted))}
+
     def ledger(self) -> Ledger:
         """Return the sum over all sources; `written` and `lost_user` are the recorder's to fill in."""
         parts = self.ledger_by_source().values()

@@ -62,6 +62,14 @@ class Capture(Protocol):
         """Return the counts, `written` and `lost_user` left 0."""
         ...
 
+    def ledger_by_source(self) -> Mapping[str, Ledger]:
+        """Return the counts of each source of events."""
+        ...
+
+    def hooks(self) -> Mapping[str, bool]:
+        """Return whether each hook that was asked for is attached."""
+        ...
+
     def pending_gaps(self) -> Sequence[Gap]:
         """Return gaps found after the last epoch."""
         ...
@@ -69,7 +77,15 @@ class Capture(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RecordProgress:
-    """A moment of a recording, for a status line. Rates are over the time since the one before."""
+    """A moment of a recording, for a status line. Rates are over the time since the one before.
+
+    Attributes:
+        written: events that are committed.
+        sources: the ledger of each source of events so far; with `hooks` only if figures were asked for.
+        hooks: whether each hook is attached.
+        expired: segments removed to keep it small.
+        epochs_behind: how many committed epochs the rules have not seen, None if none look.
+    """
 
     seconds: float
     events: int
@@ -78,6 +94,11 @@ class RecordProgress:
     alerts: int
     bytes: int
     engine_error: KestrelError | None = None
+    written: int = 0
+    sources: Mapping[str, Ledger] = field(default_factory=dict)
+    hooks: Mapping[str, bool] = field(default_factory=dict)
+    expired: int = 0
+    epochs_behind: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +143,7 @@ class RecordOptions:
         mode, limits, live: how the engine beside it runs.
         collect: keep the contents of executed files.
         keeping: how much of it is kept.
+        figures: whether each progress tells of every source and hook too: to ask the kernel takes a moment.
         only_needed: capture what the pack that runs looks at, also after it has changed.
         tail_s: how long to wait for the engine after the recording is sealed.
     """
@@ -135,3 +157,4 @@ class RecordOptions:
     collect: bool = False
     only_needed: bool = False
     keeping: Keeping = field(default_factory=Keeping)
+    figures: bool = False

@@ -43,6 +43,7 @@ def record(
     only_needed: bool = False,
     collect: bool = False,
     keeping: Keeping | None = None,
+    figures: bool = False,
     workers: int = 1,
     max_lag_s: float = DEFAULT_MAX_LAG_S,
     mode: Mode = "live",
@@ -63,6 +64,7 @@ def record(
         only_needed: capture only event types that some rule of the pack could match.
         collect: keep the contents of executed files in the recording.
         keeping: how much of it to keep; None for all.
+        figures: tell of every source and hook in each progress.
         max_lag_s: an engine further behind than this skips; see `run_live`.
         watch: where the pack was read from: an edit there takes over at an epoch's boundary.
         on_alert, on_notice: called on a thread of their own; a notice says that other rules run, or that an edit is
@@ -89,6 +91,7 @@ def record(
         collect=collect,
         only_needed=only_needed,
         keeping=keeping or Keeping(),
+        figures=figures,
     )
     return record_from(LiveSource(config), out, pack, options, on_alert, on_progress, stop, config.actions, on_notice)
 
@@ -119,6 +122,7 @@ def record_from(
                 source.keep_contents(writer)
             recorder = _Recorder(source, writer, engine, on_progress, stop)
             recorder.captured, recorder.only_needed = actions, options.only_needed
+            recorder.figures = options.figures
             recorder.on_notice, recorder.ring = on_notice or recorder.on_notice, ring
             recorder.capturing.begin()
             if pack is not None:
@@ -179,6 +183,7 @@ class _Recorder:
         self.captured: frozenset[int] | None = None  # actions, None for all
         self.only_needed = False
         self.ring: Ring | None = None
+        self.figures = False
         self.kept = 0  # how many calls to keep were heard
         self.on_notice: Callable[[str], None] = lambda _: None
         self.next_event_id = 0
@@ -341,5 +346,10 @@ class _Recorder:
                 alerts=self.engine.alerts if self.engine else 0,
                 bytes=self.writer.bytes_written,
                 engine_error=self.engine.error if self.engine else None,
+                written=self.events,
+                sources=self.source.ledger_by_source() if self.figures else {},
+                hooks=self.source.hooks() if self.figures else {},
+                expired=self.ring.gone if self.ring else 0,
+                epochs_behind=None if (seen := self._seen()) is None else self.epochs - 1 - seen,
             )
         )

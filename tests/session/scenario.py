@@ -154,6 +154,12 @@ class FakeCapture:
     def ledger(self) -> Ledger:
         return Ledger(seen=self.received, received=self.received)
 
+    def ledger_by_source(self) -> dict[str, Ledger]:
+        return {"small": self.ledger()}
+
+    def hooks(self) -> dict[str, bool]:
+        return {"hook": True}
+
     def pending_gaps(self) -> tuple[Gap, ...]:
         return (Gap("lost_ring", "small", 0, 0, self.received + 1, 0, 0),)
 

@@ -55,6 +55,12 @@ def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> int 
 @click.option("--duration", callback=when.duration, metavar="S", help="Stop after so long: 30, 30s, 5m.")
 @click.option("--only-needed", is_flag=True, help="Record only the kinds of events that a rule could match.")
 @click.option(
+    "--metrics",
+    type=click.IntRange(1, 65535),
+    metavar="PORT",
+    help="Serve figures in the OpenMetrics format on this port of the loopback address.",
+)
+@click.option(
     "--keep",
     callback=when.duration,
     metavar="S",
@@ -97,6 +103,7 @@ def command(
     alerts: Path | None,
     duration: float | None,
     only_needed: bool,
+    metrics: int | None,
     keep: float | None,
     max_size: int | None,
     filters: tuple[str, ...],
@@ -135,6 +142,7 @@ def command(
         raise click.UsageError("--no-rules leaves nothing for --rules and --only-needed to work on.")
     from kestrel_lab.capture import CaptureConfig, parse_filters
     from kestrel_lab.cli.inputs import load_rules
+    from kestrel_lab.cli.metrics import serving
     from kestrel_lab.schema.resources import resource
     from kestrel_lab.session import DEFAULT_MAX_LAG_S, Keeping, RulePaths, Stop, record
     from kestrel_lab.session.signals import stop_on_signals
@@ -156,16 +164,28 @@ def command(
                 only_needed=only_needed,
                 collect=collect,
                 keeping=Keeping(keep, max_size),
+                figures=metrics is not None,
                 workers=workers,
                 max_lag_s=DEFAULT_MAX_LAG_S if max_lag is None else max_lag,
                 watch=watch,
                 on_alert=_alert_sink(alerts, status, stack),
                 on_notice=lambda text: status.say(output.message(text)),
-                on_progress=_Progress(out, status),
+                on_progress=_both(_Progress(out, status), stack.enter_context(serving(metrics)) if metrics else None),
                 stop=stop,
             )
         _show(report, as_data=fmt == "ndjson" or alerts == Path("-"))
     return _exit_code(report, hurried=stop.hurry)
+
+
+def _both(
+    shown: Callable[[RecordProgress], None], served: Callable[[RecordProgress], None] | None
+) -> Callable[[RecordProgress], None]:
+    def told(now: RecordProgress) -> None:
+        shown(now)
+        if served is not None:
+            served(now)
+
+    return told
 
 
 def _alert_sink(target: Path | None, status: StatusLine, stack: ExitStack) -> Callable[[Alert], None]:
