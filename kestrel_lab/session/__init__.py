@@ -13,7 +13,7 @@ from kestrel_lab.session.live import LiveReport, run_live
 from kestrel_lab.session.prove import Proof, ProofRow, prove
 from kestrel_lab.session.record_report import RecordProgress, RecordReport
 from kestrel_lab.session.recorded import LiveRun, live_run, recorded_rules, replay_as_live
-from kestrel_lab.session.recorder import record
+from kestrel_lab.session.recording import record
 from kestrel_lab.session.replay import Replay, replay
 from kestrel_lab.session.ring import Keeping
 from kestrel_lab.session.schedule import PackSchedule, PackSwitch, always

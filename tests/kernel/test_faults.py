@@ -21,7 +21,7 @@ from kestrel_lab.recording.files import Appender
 from kestrel_lab.schema.errors import ExitCode
 from kestrel_lab.schema.schema import BUILTIN
 from kestrel_lab.session.record_report import RecordOptions
-from kestrel_lab.session.recorder import record_from
+from kestrel_lab.session.recording import record_from
 
 from .support import joining, kept_program, own_cgroup
 

@@ -14,7 +14,7 @@ from kestrel_lab.recording import Recording, open_recording
 from kestrel_lab.schema.resources import resource
 from kestrel_lab.session import diff_rules
 from kestrel_lab.session.record_report import RecordOptions
-from kestrel_lab.session.recorder import record_from
+from kestrel_lab.session.recording import record_from
 
 from .support import Event, joining, kept_program, own_cgroup, rows_of
 

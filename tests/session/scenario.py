@@ -16,7 +16,7 @@ from kestrel_lab.recording import Recording, RecordingWriter, open_recording
 from kestrel_lab.schema.epoch import Epoch, Gap, Ledger, SourceInfo
 from kestrel_lab.schema.schema import BUILTIN
 from kestrel_lab.session.record_report import RecordOptions, RecordReport
-from kestrel_lab.session.recorder import record_from
+from kestrel_lab.session.recording import record_from
 from kestrel_lab.session.signals import Stop
 from tests.support.epochs import INFO, MemorySource, source
 

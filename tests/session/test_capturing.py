@@ -21,7 +21,7 @@ from kestrel_lab.session.causes import CauseKind
 from kestrel_lab.session.diff_recordings import diff_recordings
 from kestrel_lab.session.engine_process import NewPack
 from kestrel_lab.session.record_report import RecordOptions
-from kestrel_lab.session.recorder import record_from
+from kestrel_lab.session.recording import record_from
 from kestrel_lab.session.replay import replay
 from kestrel_lab.session.signals import Stop
 from tests.session.scenario import CONNECT, FakeCapture, capturing, memory, now_world, pack, record_world, rule
@@ -111,10 +111,8 @@ def test_a_new_pack_changes_what_is_captured_if_only_what_it_needs_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, only_needed: bool
 ) -> None:
     first, edited, recorders, stop = pack(), pack(deleted=None), list[Any](), Stop()
-    run = recorder._Recorder.run
-    monkeypatch.setattr(
-        recorder._Recorder, "run", lambda self, options: (recorders.append(self), run(self, options))[1]
-    )
+    run = recorder.Recorder.run
+    monkeypatch.setattr(recorder.Recorder, "run", lambda self, options: (recorders.append(self), run(self, options))[1])
     source = Edited(edited, recorders, stop)
     source.set_actions(first.actions())
     options = RecordOptions(only_needed=only_needed)

@@ -77,7 +77,7 @@ def test_a_slow_engine_skips_and_the_replay_as_live_agrees(tmp_path: Path):
 
 
 def test_a_killed_engine_does_not_stop_the_capture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("kestrel_lab.session.recorder.EngineProcess.start", _start_and_kill)
+    monkeypatch.setattr("kestrel_lab.session.engine_process.EngineProcess.start", _start_and_kill)
     report = record(tmp_path / "a.krec", now_world(300))
     assert isinstance(report.engine_error, ProcessDiedError)
     assert "SIGKILL" in str(report.engine_error)

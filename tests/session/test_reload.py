@@ -16,7 +16,7 @@ from kestrel_lab.schema.epoch import Epoch
 from kestrel_lab.session.engine_process import LiveOptions
 from kestrel_lab.session.record_report import RecordOptions, RecordReport
 from kestrel_lab.session.recorded import live_run, recorded_rules, replay_as_live
-from kestrel_lab.session.recorder import record_from
+from kestrel_lab.session.recording import record_from
 from kestrel_lab.session.replay import replay
 from kestrel_lab.session.signals import Stop
 from kestrel_lab.session.watch import RulePaths

@@ -18,7 +18,7 @@ from kestrel_lab.schema.severity import Severity
 from kestrel_lab.session.causes import CauseKind
 from kestrel_lab.session.diff import diff_rules
 from kestrel_lab.session.record_report import RecordOptions, RecordReport
-from kestrel_lab.session.recorder import record_from
+from kestrel_lab.session.recording import record_from
 from kestrel_lab.session.ring import Keeping, Ring
 from kestrel_lab.session.signals import Stop, stop_on_signals
 from tests.session.scenario import FakeCapture, capturing, memory, now_world, pack
