@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 
 
 @click.command("doctor")
+@click.option("--footprint", is_flag=True, help="List what installing and recording write on this host instead.")
 @format_option()
-def command(fmt: output.Format) -> int:
+def command(footprint: bool, fmt: output.Format) -> int:
     """Say what this machine lacks for recording, and what mends it.
 
     Changes nothing. Exit code 0 when recording works, 1 when something that it needs is missing.
@@ -26,7 +27,11 @@ def command(fmt: output.Format) -> int:
     Examples:
       sudo kestrel-lab doctor
       kestrel-lab doctor --format ndjson | jq 'select(.ok | not)'
+      kestrel-lab doctor --footprint
     """
+    if footprint:
+        _footprint(fmt)
+        return ExitCode.OK
     from kestrel_lab.capture import probe
 
     checks = probe()
@@ -43,6 +48,19 @@ def _show(checks: list[Check]) -> None:
     for check in checks:
         if not check.ok:
             output.facts([("costs", check.costs), ("mend", check.mend)], title=f"\n{check.name}")
+
+
+def _footprint(fmt: output.Format) -> None:
+    from kestrel_lab.capture import footprint
+
+    found = footprint()
+    if fmt == "ndjson":
+        for one in found:
+            output.emit(asdict(one))
+        return
+    output.table(("what", "where", "written by", "there already"),
+                 [(one.what, one.where, one.when, "yes" if one.there else "no") for one in found])  # fmt: skip
+    output.facts([(one.what, one.instead) for one in found], title="\nelsewhere, or not at all")
 
 
 def _state(check: Check) -> str:
