@@ -6,8 +6,9 @@ import errno
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from kestrel_lab.capture.start_state import still_runs
 PROC = Path("/proc")
 _MNT = NAMESPACES.index("mnt")
 _NS = 1_000_000_000
+_MOST_DESCRIPTORS = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,7 @@ class Wanted:
         image: whether it is the image itself, not a script that another one runs.
         identity: of an image, which file it was.
         near: whether the recorder sees the same mounts, so that the path leads it there too.
+        parent: pid of who may hold it open: what has no name, and has ended, may be found there still; 0 for nobody.
         executed_ns: of a script, when: a file that was changed later is not the one. ns since 1970.
     """
 
@@ -41,6 +44,7 @@ class Wanted:
     identity: Identity | None = None
     near: bool = True
     executed_ns: int = 0
+    parent: int = 0
 
     @property
     def role(self) -> bytes:
@@ -77,6 +81,9 @@ class Wanted:
             yield lambda: self._in_its_root(folder), False
         if self.near and self.path.startswith(b"/"):
             yield lambda: opened(self.path), False
+        if self.parent and self.identity is not None:
+            for link in _descriptors(self.parent, self.identity.inode):
+                yield partial(opened, link), False
 
     @contextmanager
     def _in_its_root(self, folder: bytes) -> Iterator[int]:
@@ -98,11 +105,25 @@ def executed(one: Any, own_mounts: int) -> Iterator[Wanted]:
     exe, cwd, name, interpreter = (int(one[f"{part}_len"]) for part in ("exe", "cwd", "filename", "interp"))
     text = one["text"][: exe + cwd + name].tobytes()
     if exe and int(one["inode"]):
-        yield Wanted(who, text[:exe], True, identity_of(one), near)
+        parent = 0 if int(one["links"]) else int(one["standing"]["real_tgid"])
+        yield Wanted(who, text[:exe], True, identity_of(one), near, parent=parent)
     if interpreter and name:
         path = join_name(text[exe : exe + cwd], text[exe + cwd :]) or b""
         moment = time.time_ns() - boot_ns() + int(one["head"]["ts"])
         yield Wanted(who, path, False, None, near, moment)
+
+
+def _descriptors(pid: int, inode: int) -> Iterator[bytes]:
+    """Yield the descriptors of a process that are of a file with this inode number."""
+    folder = os.fsencode(PROC / str(pid) / "fd")
+    try:
+        links = [folder + b"/" + name for name in os.listdir(folder)[:_MOST_DESCRIPTORS]]
+    except OSError:
+        return
+    for link in links:
+        with suppress(OSError):
+            if os.stat(link).st_ino == inode:
+                yield link
 
 
 def identity_of(one: Any) -> Identity:

@@ -54,6 +54,9 @@ fd = os.memfd_create("hidden")
 os.write(fd, open("/bin/sleep", "rb").read() + b"3")
 run("memfd", f"/proc/self/fd/{fd}", "0.5", pass_fds=[fd])
 
+brief = os.memfd_create("brief")
+os.write(brief, open("/bin/true", "rb").read() + b"7")
+run("brief", f"/proc/self/fd/{brief}", pass_fds=[brief])
 with subprocess.Popen([copy("renamed", b"6"), "0.5"]) as child:
     told["renamed"] = child.pid
     os.rename(folder + "/renamed", folder + "/other name")
@@ -132,6 +135,11 @@ def test_what_has_no_name_any_more_is_read_through_the_process(story: Story) -> 
     for child, extra in (("removed", b"2"), ("memfd", b"3"), ("renamed", b"6")):
         (exec_,) = story.acts(child, "exec")
         assert exec_["process.hash.sha256"] == digest(content(extra)), child
+
+
+def test_what_has_no_name_and_has_ended_is_read_through_who_holds_it(story: Story) -> None:
+    (exec_,) = story.acts("brief", "exec")
+    assert exec_["process.hash.sha256"] == digest(Path("/bin/true").read_bytes() + b"7")
 
 
 def test_what_took_its_place_is_not_taken_for_it(story: Story) -> None:
