@@ -93,7 +93,7 @@ class Contents:
         """
         identity = wanted.identity
         with self._changed:
-            if identity is not None and (identity in self._known or identity in self._open):
+            if identity is not None and self._asked(wanted, identity, patience_s):
                 return
             if len(self._urgent) + len(self._others) >= _WAITING:
                 self._fail(wanted, errno.ENOBUFS)
@@ -102,6 +102,21 @@ class Contents:
                 self._open[identity] = time.monotonic() + patience_s if patience_s else 0.0
             (self._urgent if patience_s else self._others).append(wanted)
             self._changed.notify_all()
+
+    def _asked(self, wanted: Wanted, identity: Identity, patience_s: float) -> bool:
+        """Whether an image was asked for before; it may have another name now, or be wanted sooner."""
+        known = self._known.get(identity)
+        if known is not None:
+            self._tell(wanted, (identity, known))
+            return True
+        if identity not in self._open:
+            return False
+        if patience_s and not self._open[identity]:
+            self._open[identity] = time.monotonic() + patience_s
+            sooner = [one for one in self._others if one.identity == identity]
+            self._others = deque(one for one in self._others if one.identity != identity)
+            self._urgent.extend(sooner)
+        return True
 
     def known(self, identity: Identity) -> bytes | None:
         """Return the sha256 of an image, hexadecimal, if it is known by now."""
@@ -145,7 +160,10 @@ class Contents:
                     return
                 wanted = (self._urgent or self._others).popleft()
                 self._reading = True
-            found = self._find(wanted)
+            try:
+                found = self._find(wanted)
+            except Exception:  # whatever it is, the recorder must not wait for a thread that is gone
+                found = errno.EIO
             with self._changed:
                 self._reading = False
                 self._tell(wanted, found)
@@ -187,18 +205,9 @@ class Contents:
             return
         identity, known = found
         if self._new(wanted, known.sha256):
-            self._facts.append(
-                FileFact(
-                    HASHED,
-                    boot_ns(),
-                    wanted.who,
-                    (wanted.path, known.sha256, wanted.role),
-                    known.size,
-                    identity.inode,
-                    identity.device,
-                    mark=int(known.kept),
-                )
-            )
+            texts = (wanted.path, known.sha256, wanted.role)
+            place = known.size, identity.inode, identity.device
+            self._facts.append(FileFact(HASHED, boot_ns(), wanted.who, texts, *place, mark=int(known.kept)))
 
     def _fail(self, wanted: Wanted, code: int) -> None:
         if self._new(wanted, b"%d" % code):

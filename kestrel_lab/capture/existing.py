@@ -20,6 +20,7 @@ from kestrel_lab.capture.program import Program
 from kestrel_lab.capture.records import (
     ACT,
     CONNECTION,
+    FOUND,
     FOUND_PROGRAM,
     FOUND_SOCKET,
     NAMESPACES,
@@ -27,6 +28,7 @@ from kestrel_lab.capture.records import (
     NET_HAS_REMOTE,
     NET_INWARD,
 )
+from kestrel_lab.schema.errors import UnavailableError
 from kestrel_lab.schema.schema import BUILTIN
 
 PROC = Path("/proc")
@@ -168,11 +170,18 @@ class Existing:
     Args:
         program: gives what the kernel's iterators tell; is told of connections, so that their ends have an owner.
         scope: ids of the cgroups that are of interest, None for all and for what is in none.
+
+    Attributes:
+        unread: why sockets and BPF programs could not be told, empty if they could.
     """
 
     def __init__(self, program: Program, scope: frozenset[int] | None) -> None:
-        self._whole = scope is None
-        self._now, tasks, self._found = boot_ns(), program.tasks(), program.found()
+        self._whole, self._now, tasks = scope is None, boot_ns(), program.tasks()
+        self.unread = ""
+        try:
+            self._found = program.found()
+        except UnavailableError as error:
+            self._found, self.unread = np.empty(0, FOUND), error.what
         self._tasks = tasks if scope is None else tasks[np.isin(tasks["standing"]["cgroup"], list(scope))]
         self._sockets, connections = existing_sockets(self._found, self._tasks)
         program.add_connections(*connections)

@@ -8,6 +8,9 @@ from kestrel_lab.schema.schema import BUILTIN
 #: what no filter may take away: identities rest on them
 ALWAYS = frozenset(BUILTIN.action_code("process", name) for name in ("fork", "exec", "end"))
 
+#: what the recorder itself tells, without a hook
+OWN = frozenset(a.name for a in BUILTIN.actions if a.kind == "state") | {"content_hash"}
+
 _OTHER_HOOKS = ("modification", "cgroup_creation")
 _EXIT_ONLY = ("creation", "open", "open_read", *_OTHER_HOOKS)
 _DATAGRAMS = {("network", "datagram_sent"), ("network", "lookup_requested")}
@@ -37,5 +40,5 @@ _HOOK_ACTIONS = {
 
 def hooks_for(actions: frozenset[int]) -> frozenset[str]:
     """Return the hooks that these action codes need; a hook that none needs stays off and costs nothing."""
-    words = {(a.table, a.name) for a in BUILTIN.actions if a.code in actions}
+    words = {(a.table, a.name) for a in BUILTIN.actions if a.code in actions and a.name not in OWN}
     return frozenset(h for h in HOOKS if h not in _HOOK_ACTIONS or _HOOK_ACTIONS[h] & words)

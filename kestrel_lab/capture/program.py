@@ -215,6 +215,8 @@ class Program:
         Raises:
             UnavailableError: if the kernel has no such iterators.
         """
+        if "exit_socket" in self._offsets.disabled:
+            raise UnavailableError("this kernel's sockets cannot be read")
         read = [read_iterator(self._bcc, self._bpf, kind) for kind in _ITERATORS[1:]]
         return np.frombuffer(b"".join(read), FOUND)
 

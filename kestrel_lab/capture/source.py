@@ -119,6 +119,8 @@ class LiveSource:
             existing = Existing(self._program, below)
             for made in existing.records(self._wanted):
                 self._add(made)
+            if existing.unread:
+                self._losses.append(Loss("off", "existing_socket", -1, -1, now, now))
             if config.hashes:
                 for who, mounts in existing.processes():
                     image = running(who, near=mounts in (0, self._own_mounts))

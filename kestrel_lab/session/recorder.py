@@ -23,6 +23,7 @@ from kestrel_lab.session.signals import Stop
 
 _POLL_S = 0.02
 _PROGRESS_S = 0.25
+_LOOK_NS = 1_000_000_000
 
 
 def _note_death(recording: Path, error: KestrelError) -> None:
@@ -53,6 +54,7 @@ class Recorder:
         self.only_needed = False
         self.ring: Ring | None = None
         self.figures = False
+        self.look_every_ns, self.look_ns = _LOOK_NS, 0  # for what need not be kept
         self.kept = 0  # how many calls to keep were heard
         self.on_notice: Callable[[str], None] = lambda _: None
         self.next_event_id = 0
@@ -151,6 +153,9 @@ class Recorder:
         if self.ring is None or self.failure is not None:
             return
         now = boot_clock_ns()
+        if self.stop.keeps == self.kept and now < self.look_ns:
+            return
+        self.look_ns = now + self.look_every_ns
         if self.stop.keeps != self.kept:
             self.kept = self.stop.keeps
             self.ring.keep_all(now)

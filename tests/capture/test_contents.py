@@ -167,6 +167,51 @@ def test_an_epoch_waits_for_an_image_but_not_for_ever(tmp_path: Path) -> None:
     contents.stop()
 
 
+def test_an_image_that_is_executed_goes_before_those_that_run_already(tmp_path: Path) -> None:
+    contents, gate = Contents(), threading.Event()
+    contents.keeper = Kept(gate)
+    images = [image(written(tmp_path / str(number), b"%d" % number)) for number in range(3)]
+    for one in images:
+        contents.want(one)
+    contents.want(images[2], 60.0)
+    contents.start()
+    threading.Timer(0.05, gate.set).start()
+    contents.settle()
+    assert images[2].identity is not None
+    assert contents.known(images[2].identity) == digest(b"2")
+    contents.stop(20.0)
+    assert len(contents.facts()) == 3
+
+
+def test_an_image_under_another_name_is_told_and_not_read_again(tmp_path: Path) -> None:
+    one = written(tmp_path / "one")
+    os.link(one, tmp_path / "two")
+    contents, kept = Contents(), Kept()
+    contents.keeper = kept
+    contents.want(image(one))
+    contents.start()
+    contents.stop(20.0)
+    contents.want(image(tmp_path / "two"))
+    contents.want(image(tmp_path / "two"))
+    assert [f.texts[0] for f in contents.facts()] == [os.fsencode(tmp_path / name) for name in ("one", "two")]
+    assert kept.begun == 1
+
+
+def test_an_error_of_any_kind_ends_no_thread(tmp_path: Path) -> None:
+    class Broken:
+        def begin(self) -> Any:
+            raise RuntimeError("no")
+
+    contents = Contents()
+    contents.keeper = Broken()
+    contents.want(image(written(tmp_path / "one")), 60.0)
+    contents.start()
+    contents.settle()
+    contents.keeper = None
+    (fact,) = results(contents, image(written(tmp_path / "two", b"2")))[-1:]
+    assert fact.texts[1] == digest(b"2")
+
+
 def test_nobody_waits_for_what_is_not_urgent(tmp_path: Path) -> None:
     contents = Contents()
     contents.keeper = Kept(gate := threading.Event())

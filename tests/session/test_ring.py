@@ -126,6 +126,11 @@ class Slow(FakeCapture):
         return found
 
 
+@pytest.fixture(autouse=True)
+def looks_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kestrel_lab.session.recorder._LOOK_NS", 0)
+
+
 def record(path: Path, keeping: Keeping) -> RecordReport:
     stop = Stop()
     world = now_world(1200, epoch_rows=20, segment_epochs=6)
