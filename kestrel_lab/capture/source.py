@@ -181,13 +181,18 @@ class LiveSource:
         self._program.attach(hooks_for(wanted))
 
     def poll(self, timeout_s: float) -> list[Epoch]:
-        """Return the epochs that have closed, waiting up to `timeout_s` seconds for one."""
+        """Return the epochs that have closed, waiting up to `timeout_s` seconds for one.
+
+        It comes back sooner while events come: what is drained twice in a row is final, and its epoch may close.
+        """
         deadline = time.monotonic() + timeout_s
         if self.config.hashes:
             self._contents.start()
         while True:
             active = self._cycle()
             epochs = self._cut()
+            if active:
+                deadline = min(deadline, time.monotonic() + BUSY_POLL_S)
             left = deadline - time.monotonic()
             if epochs or left <= 0:
                 return epochs

@@ -18,19 +18,21 @@ from kestrel_lab.schema.alert import PackUse
 from kestrel_lab.schema.epoch import End, Epoch, Gap
 from kestrel_lab.schema.errors import DamagedError
 
-_SHORTEST, _LONGEST = 0.001, 0.02  # seconds between looks: short after an epoch, longer while nothing comes
+_SHORTEST = 0.001  # seconds between looks: short after an epoch, longer while nothing comes
+LONGEST_S = 0.02
 
 
 class Follower:
     """A growing recording as a source that ends when the recorder does. Satisfies `EpochSource`."""
 
-    def __init__(self, path: Path, wait: Callable[[float], bool]) -> None:
+    def __init__(self, path: Path, wait: Callable[[float], bool], longest_s: float = LONGEST_S) -> None:
         """Open a recording folder.
 
         Args:
             wait: called with seconds to wait; returns False to stop following.
+            longest_s: the most that it is asked to wait.
         """
-        self.path, self._wait = path, wait
+        self.path, self._wait, self._longest = path, wait, longest_s
         self.info = source_info(path, read_manifest(path))
         self._journal = JournalIndex(path)
         self._journal.refresh()
@@ -104,7 +106,7 @@ class Follower:
                 return
             if not self._wait(pause):
                 return
-            pause = min(2 * pause, _LONGEST)
+            pause = min(2 * pause, self._longest)
 
     def _expired(self, number: int) -> bool:
         return any(one.first_epoch <= number <= one.last_epoch for one in self._journal.expired)
@@ -116,15 +118,16 @@ def _too_late(path: Path, number: int) -> DamagedError:
     )
 
 
-def follow(path: Path, *, wait: Callable[[float], bool]) -> Follower:
+def follow(path: Path, *, wait: Callable[[float], bool], longest_s: float = LONGEST_S) -> Follower:
     """Return a source that tails a growing recording until it is sealed or its recorder is gone.
 
     Args:
         path: the recording's folder.
         wait: waits so many seconds and returns True, or False to stop following (the end stays `growing`).
+        longest_s: the most that it is asked to wait at a time; longer if it comes back as soon as there is more.
 
     Raises:
         UsageError, DamagedError, IncompatibleError: if it cannot be read at all.
     """
     use_plain_memory()
-    return Follower(path, wait)
+    return Follower(path, wait, longest_s)

@@ -23,6 +23,10 @@ from kestrel_lab.session.workers import WorkersDriver
 Wait = Callable[[float, Sequence[Any]], bool]
 
 
+#: how long to wait for somebody who tells of each epoch, s: then it is looked whether he is still there
+_BELL_S = 0.5
+
+
 @dataclass(frozen=True, slots=True)
 class LiveReport:
     """What a live engine did.
@@ -74,7 +78,7 @@ def run_live(
         on_done: called with the number of each epoch, once all its alerts were told.
         on_switch: called when another pack has taken over.
         compiled: packs by hash that need not be compiled again; looked into when one is to take over.
-        wait: how to wait for more; by default sleeps briefly. Returning False stops at once.
+        wait: how to wait for more, back as soon as there is; by default sleeps briefly. Returning False stops at once.
         delay_per_epoch_s: slows the engine down on purpose.
         clock_ns: the clock that `ts_boot_ns` is of.
 
@@ -83,7 +87,7 @@ def run_live(
     """
     live = _Live(path, on_alerts or (lambda _: None), wait or _sleep, LagPolicy(max_lag_s, clock_ns))
     live.on_switch, live.on_done = on_switch or (lambda _: None), on_done or (lambda _: None)
-    source = follow(path, wait=live.wait)
+    source = follow(path, wait=live.wait) if wait is None else follow(path, wait=live.wait, longest_s=_BELL_S)
     pack = pack.for_schema(source.info.schema)
     spec = EngineSpec.of(pack, mode, limits)
     if workers <= 1:

@@ -21,7 +21,7 @@ from kestrel_lab.session.record_report import Capture, RecordOptions, RecordProg
 from kestrel_lab.session.ring import Ring
 from kestrel_lab.session.signals import Stop
 
-_POLL_S = 0.02
+_POLL_S = 0.05
 _PROGRESS_S = 0.25
 _LOOK_NS = 1_000_000_000
 
