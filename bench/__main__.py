@@ -1,14 +1,14 @@
-"""`python -m bench [peers|steady|replay|latency|rules]...`: all of them by default. Needs root."""
+"""`python -m bench [peers|steady|replay|latency|rules|synth]...`: all of them by default. Needs root."""
 
 from __future__ import annotations
 
 import os
 import sys
 
-from bench import latency, peers, replay_speed, rules, steady, tools
+from bench import latency, peers, replay_speed, rules, steady, synth, tools
 
 BENCHMARKS = {"peers": peers.main, "steady": steady.main, "replay": replay_speed.main, "latency": latency.main,
-              "rules": rules.main}  # fmt: skip
+              "rules": rules.main, "synth": synth.main}  # fmt: skip
 
 
 def run(names: list[str]) -> int:

@@ -17,6 +17,7 @@ from kestrel_lab.session.replay import Replay, replay
 from kestrel_lab.session.schedule import PackSchedule, PackSwitch, always
 from kestrel_lab.session.search import Search, search
 from kestrel_lab.session.signals import Stop
+from kestrel_lab.session.synthesize import SynthReport, synthesize
 from kestrel_lab.session.watch import RulePaths
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "RulePaths",
     "Search",
     "Stop",
+    "SynthReport",
     "always",
     "describe",
     "diff_recordings",
@@ -55,4 +57,5 @@ __all__ = [
     "rule_of",
     "run_live",
     "search",
+    "synthesize",
 ]
