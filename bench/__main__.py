@@ -1,14 +1,14 @@
-"""`python -m bench [peers|steady|replay|latency|everyday|storms|rules]...`: all of them by default. Needs root."""
+"""`python -m bench [PART]...`: all parts by default, named below. Needs root."""
 
 from __future__ import annotations
 
 import os
 import sys
 
-from bench import everyday, latency, peers, replay_speed, rules, steady, storms, tools
+from bench import everyday, latency, peers, replay_speed, rules, steady, storms, synth, tools
 
 BENCHMARKS = {"peers": peers.main, "steady": steady.main, "replay": replay_speed.main, "latency": latency.main,
-              "everyday": everyday.main, "storms": storms.main, "rules": rules.main}  # fmt: skip
+              "everyday": everyday.main, "storms": storms.main, "rules": rules.main, "synth": synth.main}  # fmt: skip
 
 
 def run(names: list[str]) -> int:

@@ -21,6 +21,7 @@ COMMANDS = {
     "demo": "demo",
     "record": "record",
     "import": "import_",
+    "synth": "synth",
     "replay": "replay",
     "diff": "diff",
     "search": "search",

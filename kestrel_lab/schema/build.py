@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import cast
+from typing import NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -86,6 +86,13 @@ class Growable:
         return self._data[: self._size]
 
 
+class FlatLists(NamedTuple):
+    """Lists one after the other: how long each is, and the codes of all."""
+
+    sizes: npt.NDArray[np.int64]
+    codes: npt.NDArray[np.int32]
+
+
 class GrowingEntities:
     """The entity table while it grows. Row 0 is the unknown entity. Satisfies `Rows`."""
 
@@ -122,19 +129,20 @@ class GrowingEntities:
         return self._rows - 1
 
     def extend(
-        self, columns: Mapping[str, Sequence[object] | Array], lists: Mapping[str, Sequence[Sequence[int]]]
+        self, columns: Mapping[str, Sequence[object] | Array], lists: Mapping[str, Sequence[Sequence[int]] | FlatLists]
     ) -> int:
         """Append many entities at once and return the ref of the first.
 
         Args:
-            columns: values of every column but the lists, one an entity; `entity_id` as 16 bytes each.
-            lists: for each list column, one sequence of codes an entity.
+            columns: values of every column but the lists, one an entity; `entity_id` as 16 bytes each, or an array of
+                type V16.
+            lists: for each list column, one sequence of codes an entity, or all of them flat.
         """
         first, count = self._rows, len(columns["entity_id"])
         for column in ENTITY_COLUMNS:
             if column.physical is Physical.CODES:
                 self._extend_list(column.name, lists[column.name])
-            elif column.physical is Physical.BIN16:
+            elif column.physical is Physical.BIN16 and not isinstance(columns[column.name], np.ndarray):
                 joined = b"".join(cast("Sequence[bytes]", columns[column.name]))
                 self._columns[column.name].append(np.frombuffer(joined, dtype="V16"))
             else:
@@ -142,10 +150,12 @@ class GrowingEntities:
         self._rows += count
         return first
 
-    def _extend_list(self, name: str, lists: Sequence[Sequence[int]]) -> None:
-        start = len(self._columns[name])
-        self._columns[name].append([code for codes in lists for code in codes])
-        self._offsets[name].append(start + np.cumsum([len(codes) for codes in lists], dtype=np.int64))
+    def _extend_list(self, name: str, lists: Sequence[Sequence[int]] | FlatLists) -> None:
+        if not isinstance(lists, FlatLists):
+            sizes = np.array([len(codes) for codes in lists], np.int64)
+            lists = FlatLists(sizes, np.array([code for codes in lists for code in codes], np.int32))
+        self._offsets[name].append(len(self._columns[name]) + np.cumsum(lists.sizes, dtype=np.int64))
+        self._columns[name].append(lists.codes)
 
     def column(self, name: str) -> Array:
         """Return a column so far."""

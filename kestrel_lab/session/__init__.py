@@ -19,6 +19,7 @@ from kestrel_lab.session.ring import Keeping
 from kestrel_lab.session.schedule import PackSchedule, PackSwitch, always
 from kestrel_lab.session.search import Search, search
 from kestrel_lab.session.signals import Stop
+from kestrel_lab.session.synthesize import SynthReport, synthesize
 from kestrel_lab.session.watch import RulePaths
 
 __all__ = [
@@ -43,6 +44,7 @@ __all__ = [
     "RulePaths",
     "Search",
     "Stop",
+    "SynthReport",
     "always",
     "blind_rules",
     "describe",
@@ -59,4 +61,5 @@ __all__ = [
     "rule_of",
     "run_live",
     "search",
+    "synthesize",
 ]

@@ -72,8 +72,10 @@ def describe(source: Recording) -> dict[str, Any]:
 
 
 def _origin(source: Recording) -> dict[str, Any]:
+    from kestrel_lab.schema.mark import mark_of
+
     facts: Mapping[str, Any] = source.manifest.get("facts", {})
-    version = source.manifest["format"]
+    version, mark = source.manifest["format"], mark_of(source.info, facts)
     return {
         "recording_id": source.info.recording_id,
         "format": f"{version['major']}.{version['minor']}",
@@ -82,6 +84,7 @@ def _origin(source: Recording) -> dict[str, Any]:
         "kernel": facts.get("kernel"),
         "boot_id": source.info.boot_id,
         **({"imported": facts["import"]} if "import" in facts else {}),
+        **({"synthetic": dict(mark)} if mark is not None else {}),
     }
 
 

@@ -75,8 +75,11 @@ def command(
         raise click.UsageError("--as-live takes rules and range from the recording.")
     from kestrel_lab.cli.inputs import alert_window, rules_for
     from kestrel_lab.recording import open_recording
+    from kestrel_lab.schema.mark import mark_of
 
     source = open_recording(recording)
+    if mark_of(source.info, source.manifest.get("facts", {})) is not None:
+        output.note("this recording is synthetic: nothing in it happened, and what it alerts on was planted")
 
     if prove:
         return _prove(source, rules_for(source, rules, skip_broken=skip_broken), fmt)
