@@ -6,6 +6,7 @@ import json
 import shutil
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from types import MappingProxyType
@@ -164,11 +165,12 @@ class RecordingWriter:
         except LimitError:
             self._seals[segment] = seal
             raise
-        self._expired(expired)
         shutil.rmtree(sealed_folder(self.path, segment))
         with self._manifest_lock:
             self._sealed_bytes -= sum(seal.files.values())
             del self._times[segment]
+        with suppress(LimitError):  # the journal has it; the manifest catches up at the next seal or at close
+            self._expired(expired)
         return True
 
     def note_expired(self, expired: Expired) -> None:

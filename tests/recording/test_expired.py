@@ -122,6 +122,25 @@ def test_what_cannot_be_noted_is_not_removed(tmp_path: Path, monkeypatch: pytest
     assert_all_same(open_recording(tmp_path / "a.krec").epochs(), STORED)
 
 
+def test_room_is_made_although_the_manifest_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    writer = RecordingWriter(tmp_path / "a.krec", INFO)
+    for epoch in STORED:
+        writer.commit(epoch)
+    sealed(writer, 4)
+
+    def refuse(*_: object) -> None:
+        raise LimitError("the disk is full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("kestrel_lab.recording.writer.write_manifest", refuse)
+        assert writer.expire(0, "budget")
+    assert not (tmp_path / "a.krec/segments/000000").exists()
+    writer.close(LEDGER)
+    found = open_recording(tmp_path / "a.krec")
+    assert [entry["seg"] for entry in found.manifest["expired"]] == [0]
+    assert verify(found.path).ok
+
+
 def test_a_follower_goes_on_and_one_that_came_too_late_is_told(tmp_path: Path) -> None:
     writer = RecordingWriter(tmp_path / "a.krec", INFO)
     for epoch in STORED[:5]:
