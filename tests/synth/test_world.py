@@ -13,9 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kestrel_lab.capture import CaptureConfig
+from kestrel_lab.schema import build
+from kestrel_lab.schema.columns import ENTITY_COLUMNS
 from kestrel_lab.schema.epoch import MAX_BYTES, Epoch
 from kestrel_lab.schema.schema import BUILTIN
-from kestrel_lab.synth import SynthOptions, acts, jobs, maker, options, texts, world
+from kestrel_lab.schema.types import Column, Physical
+from kestrel_lab.synth import SynthOptions, acts, entities, jobs, maker, options, texts, world
 from kestrel_lab.synth import programs as p
 from kestrel_lab.synth.images import LINKS
 from kestrel_lab.synth.stories import STORIES
@@ -238,6 +241,25 @@ def test_every_kind_of_act_and_of_job_occurs() -> None:
     first = {arguments[:1] for epoch in found for arguments in entity_args(epoch)}
     assert {(program.calls[0][0].encode(),) for job in jobs.ALL for row in job.rows
             if isinstance(program := row.program, p.Program)} <= first  # fmt: skip
+
+
+def test_columns_that_the_generator_does_not_know_stay_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A later field table has more of them."""
+    more = (*ENTITY_COLUMNS, Column("later", Physical.U32, nullable=True), Column("laters", Physical.CODES))
+    monkeypatch.setattr(build, "ENTITY_COLUMNS", more)
+    monkeypatch.setattr(entities, "ENTITY_COLUMNS", more)
+    before = BUILTIN.columns_by_name("file") | {"later": Column("later", Physical.U32, nullable=True)}
+    found = epochs(events=3_000)
+    table = found[-1].segment.entities
+    assert not table.column("later").any()
+    assert not table.lists("laters")[0].any()
+    assert len(table.column("later")) == len(table)
+    rows = found[-1].tables["file"]
+    assert isinstance(rows, build.ArrayRows)
+    monkeypatch.setattr(rows, "_kinds", before)
+    valid = rows.valid("later")
+    assert valid is not None
+    assert not valid.any()
 
 
 def test_processes_may_be_a_third_of_all_events() -> None:
