@@ -51,14 +51,13 @@ class Images:
         for name in names:
             self._data[name][into] = self._data[name][of]
 
-    def compact(self, now_ns: int, used: Slots) -> Slots:
-        """Drop what is over before `now_ns`, unless it is `used` or something kept is linked to it.
+    def compact(self, now_ns: int) -> Slots:
+        """Drop what is over before `now_ns`, unless something kept is linked to it.
 
         Returns:
             For each old slot its new one, -1 if it was dropped; one more entry, -1, for no slot.
         """
         keep = self["last_ns"] >= now_ns
-        keep[used] = True
         before = -1
         while before != (before := int(keep.sum())):
             for name in LINKS:

@@ -60,7 +60,7 @@ class World:
             self._waiting = made.take(~ready)
             if len(now):
                 yield now.take(np.argsort(now["ts"], kind="stable"))
-            moved = self.images.compact(until, self._waiting["slot"])
+            moved = self.images.compact(until)
             self._waiting.columns["slot"] = moved[self._waiting["slot"]]
 
     def _when_told(self, duration_ns: int) -> npt.NDArray[np.float64]:

@@ -13,10 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kestrel_lab.capture import CaptureConfig
+from kestrel_lab.schema import build
+from kestrel_lab.schema.columns import ENTITY_COLUMNS
 from kestrel_lab.schema.epoch import MAX_BYTES, Epoch
 from kestrel_lab.schema.schema import BUILTIN
-from kestrel_lab.synth import SynthOptions, acts, jobs, maker, options, texts, world
+from kestrel_lab.schema.types import Column, Physical
+from kestrel_lab.synth import SynthOptions, acts, entities, jobs, maker, options, texts, world
 from kestrel_lab.synth import programs as p
+from kestrel_lab.synth.images import LINKS
 from kestrel_lab.synth.stories import STORIES
 from tests.synth.told import Told, all_strings, entity_args, epochs, image, told, values
 
@@ -60,6 +64,7 @@ def test_there_are_as_many_as_were_asked_for_and_all_of_them_fit_together(mix: A
     check_lives(events)
     for epoch in found:
         check_entities(epoch)
+    check_frozen(found)
 
 
 def check_epochs(found: Sequence[Epoch]) -> None:
@@ -104,11 +109,29 @@ def check_entities(epoch: Epoch) -> None:
     for link in ("parent", "real_parent", "previous"):
         assert all(of < ref for ref, of in enumerate(entities.column(link).tolist()) if ref)
     for link in ("group_leader", "session_leader", "entry_leader"):
-        assert all(0 < of <= ref for ref, of in enumerate(entities.column(link).tolist()) if ref)
+        found = entities.column(link).tolist()
+        assert all(0 < of <= ref for ref, of in enumerate(found) if ref)
+        # Who leads leads itself, in its image of now.
+        assert all(found[of] == of for of in found)
+        assert all(
+            of == ref for ref, of in enumerate(found) if image(entities, of)[0] == image(entities, ref)[0] and ref
+        )
+    assert entities.column("real_parent").tolist() == entities.column("parent").tolist()
     assert len({image(entities, ref) for ref in range(1, len(entities))}) == len(entities) - 1
     began = entities.column("first_event_id").tolist()
     assert began == sorted(began)
     assert all(0 < b <= epoch.last_event_id for b in began[1 + len(p.STANDING) : epoch.entity_count])
+
+
+def check_frozen(found: Sequence[Epoch]) -> None:
+    """Whatever an image is linked to stays so in every segment that it goes on in."""
+    links: dict[tuple[int, int], list[Any]] = {}
+    for epoch in {epoch.segment.index: epoch for epoch in found}.values():
+        entities = epoch.segment.entities
+        columns = [entities.column(name).tolist() for name in LINKS]
+        for ref in range(1, len(entities)):
+            own = [image(entities, column[ref]) if column[ref] else None for column in columns]
+            assert links.setdefault(image(entities, ref), own) == own
 
 
 @settings(max_examples=20, deadline=None)
@@ -153,6 +176,22 @@ def test_connections_and_files_come_in_order() -> None:
     assert sum("disconnect_received" in story for story in attempts.values()) > 0.5 * len(attempts)
 
 
+def test_a_connection_keeps_its_ports() -> None:
+    begun, over = Counter[tuple[Any, ...]](), Counter[tuple[Any, ...]]()
+    for epoch in epochs(events=80_000):
+        ends = [
+            values(epoch, "network", f"{end}.{what}") for end in ("source", "destination") for what in ("ip", "port")
+        ]
+        rows = zip(values(epoch, "network", "action"), values(epoch, "network", "entity"), *ends, strict=True)
+        for action, *rest in rows:
+            if texts_of(action) in ("connection_result", "connection_accepted"):
+                begun[tuple(rest)] += 1
+            elif texts_of(action) == "disconnect_received":
+                over[tuple(rest)] += 1
+                assert over[tuple(rest)] <= begun[tuple(rest)]
+    assert over.total() > 10_000
+
+
 def texts_of(code: int) -> str:
     return BUILTIN.action(code).name
 
@@ -160,8 +199,11 @@ def texts_of(code: int) -> str:
 def test_choice_is_a_power_law_and_the_day_has_bursts_and_lulls() -> None:
     found = epochs(events=200_000)
     paths = Counter(path for epoch in found for path in values(epoch, "file", "file.path"))
-    ranked = [count for _, count in paths.most_common()]
-    assert ranked[0] > 10 * ranked[50] > 10 * ranked[-1]
+    arguments = Counter(words[-1] for epoch in found for words in entity_args(epoch) if words and b"file-" in words[-1])
+    peers = Counter(peer for epoch in found for peer in values(epoch, "network", "destination.ip") if peer)
+    for counts in (paths, arguments, peers):
+        ranked = [count for _, count in counts.most_common()]
+        assert ranked[0] > 10 * ranked[50] > 10 * ranked[-1]
     stamps = [ts for epoch in found for rows in epoch.tables.values() for ts in rows.column("ts_boot_ns").tolist()]
     minutes = Counter(ts // 60_000_000_000 for ts in stamps)
     mean = len(stamps) / (24 * 60)
@@ -199,6 +241,25 @@ def test_every_kind_of_act_and_of_job_occurs() -> None:
     first = {arguments[:1] for epoch in found for arguments in entity_args(epoch)}
     assert {(program.calls[0][0].encode(),) for job in jobs.ALL for row in job.rows
             if isinstance(program := row.program, p.Program)} <= first  # fmt: skip
+
+
+def test_columns_that_the_generator_does_not_know_stay_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A later field table has more of them."""
+    more = (*ENTITY_COLUMNS, Column("later", Physical.U32, nullable=True), Column("laters", Physical.CODES))
+    monkeypatch.setattr(build, "ENTITY_COLUMNS", more)
+    monkeypatch.setattr(entities, "ENTITY_COLUMNS", more)
+    before = BUILTIN.columns_by_name("file") | {"later": Column("later", Physical.U32, nullable=True)}
+    found = epochs(events=3_000)
+    table = found[-1].segment.entities
+    assert not table.column("later").any()
+    assert not table.lists("laters")[0].any()
+    assert len(table.column("later")) == len(table)
+    rows = found[-1].tables["file"]
+    assert isinstance(rows, build.ArrayRows)
+    monkeypatch.setattr(rows, "_kinds", before)
+    valid = rows.valid("later")
+    assert valid is not None
+    assert not valid.any()
 
 
 def test_processes_may_be_a_third_of_all_events() -> None:
