@@ -65,7 +65,7 @@ def test_the_recording_says_what_ran(tmp_path: Path):
 @pytest.mark.slow
 def test_a_slow_engine_skips_and_the_replay_as_live_agrees(tmp_path: Path):
     options = RecordOptions(live=LiveOptions(max_lag_s=0.15, delay_per_epoch_s=0.03))
-    report = record(tmp_path / "a.krec", now_world(1200, in_s=3.0, step_ns=1_000_000), options=options)
+    report = record(tmp_path / "a.krec", now_world(1200, in_s=6.0, step_ns=1_000_000), options=options)
     assert report.alerts > 0
     assert report.skips
     recording = open_recording(tmp_path / "a.krec")
