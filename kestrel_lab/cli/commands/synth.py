@@ -97,7 +97,7 @@ def command(
     """Make a recording of a machine that does not exist, for tests and benchmarks.
 
     Trees of processes, files and connections, with power laws, bursts and quiet times over the day. The same options
-    make the same events. The recording says that it is synthetic, in its manifest, its host and the identities of its
+    give the same events. The recording says that it is synthetic, in its manifest, its host and the identities of its
     processes; `info` shows how it was made. It verifies, replays and packs like any other. Ctrl-C seals what there is;
     the path is printed.
 
