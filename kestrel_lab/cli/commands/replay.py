@@ -79,7 +79,7 @@ def command(
 
     source = open_recording(recording)
     if mark_of(source.info, source.manifest.get("facts", {})) is not None:
-        output.note("this recording is synthetic: nothing in it happened, and what it alerts on was planted")
+        output.note("this recording is synthetic: nothing in it happened")
 
     if prove:
         return _prove(source, rules_for(source, rules, skip_broken=skip_broken), fmt)
