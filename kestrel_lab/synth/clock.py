@@ -32,7 +32,7 @@ class Clock:
     """
 
     def __init__(self, dice: Dice, duration_ns: int) -> None:
-        edges = np.arange(_BINS + 1, dtype=np.int64) * duration_ns // _BINS
+        edges = np.array([i * duration_ns // _BINS for i in range(_BINS + 1)], np.int64)
         hours = (_START_HOUR + edges[:-1] // 3_600_000_000_000) % 24
         moods = np.array(_MOODS)[Wheel(_MOOD_SHARES).spin(dice.draw(np.arange(_BINS), _BURSTS))]
         weights = np.cumsum(np.array(_HOURS)[hours] * moods)

@@ -10,7 +10,7 @@ from kestrel_lab.schema.schema import BUILTIN
 from kestrel_lab.synth import acts, jobs, stories
 from kestrel_lab.synth import texts as t
 from kestrel_lab.synth.births import Births
-from kestrel_lab.synth.clock import Clock
+from kestrel_lab.synth.clock import Clock, Floats
 from kestrel_lab.synth.dice import I64, U64, Array, Dice, Spread, below, unit
 from kestrel_lab.synth.events import Events
 from kestrel_lab.synth.images import Slots
@@ -24,11 +24,23 @@ _PAUSES = Spread((20_000, 80_000, 300_000, 900_000, 4_000_000, 30_000_000, 800_0
 
 @dataclass(frozen=True)
 class Window:
-    """A stretch of event time: shares of the recording, and the longest that anything in it may last, ns."""
+    """A stretch of event time: shares of the recording, when it begins, and the longest that anything in it may last.
+
+    Times are ns. Nothing begins before `begin_ns`, however its share was rounded: what came before is given away.
+    """
 
     first: float
     last: float
+    begin_ns: int
     longest_ns: int
+
+    def starts(self, clock: Clock, bits: U64) -> I64:
+        """Return times in it, drawn."""
+        return self.at(clock, self.first + unit(bits) * (self.last - self.first))
+
+    def at(self, clock: Clock, shares: Floats) -> I64:
+        """Return the times of shares that lie in it."""
+        return np.maximum(clock.at(shares), self.begin_ns)
 
 
 @dataclass(frozen=True)
@@ -54,10 +66,10 @@ def draw_chains(dice: Dice, clock: Clock, window: Window, keys: U64, count: int,
         length[-1] -= int(ends[used - 1]) - count
     slot, begin, end = _who(dice, key, kind, born)
     when, pause = dice.draw(key, _WHEN), _PAUSES.draw(dice.draw(key, _PAUSE))
-    share = window.first + unit(when) * (window.last - window.first)
     standing = end == 0
-    start = np.where(standing, clock.at(share), begin + 1 + below(when, np.maximum((end - begin) // 2, 1)))
-    room = np.where(standing, window.longest_ns, end - 1 - start)
+    start = np.where(standing, window.starts(clock, when), begin + 1 + below(when, np.maximum((end - begin) // 2, 1)))
+    left = np.maximum(np.minimum(window.longest_ns, clock.end_ns - start), 0)
+    room = np.where(standing, left, end - 1 - start)
     return Chains(kind, key, length, slot, start, np.minimum(pause, room // length))
 
 

@@ -32,7 +32,7 @@ class SynthOptions:
         processes: how many begin and end; those that run all the time and those of stories come on top. None: one for
             ten events.
         fresh: the share of events that bring a string which was not there before, besides the standing ones.
-        alerts: planted attack stories, evenly in time (among the events, if they would not fit into quiet times).
+        alerts: planted attack stories, evenly in time.
         gaps: planted rows of the gap map, evenly among the events.
         duration_s: event time from the first event to the last, about, seconds.
         epoch_rows: rows of an epoch, at most; the events do not depend on it.

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-import numpy.typing as npt
 
 from kestrel_lab.synth import acts, births, deeds, jobs, stories
 from kestrel_lab.synth import programs as p
@@ -13,7 +12,7 @@ from kestrel_lab.synth import texts as t
 from kestrel_lab.synth.births import Births
 from kestrel_lab.synth.clock import START_BOOT_NS, Clock
 from kestrel_lab.synth.deeds import Window
-from kestrel_lab.synth.dice import U64, Array, Dice, unit
+from kestrel_lab.synth.dice import U64, Array, Dice
 from kestrel_lab.synth.events import Events
 from kestrel_lab.synth.images import FOR_EVER, Images
 from kestrel_lab.synth.options import EVENTS_PER_PROCESS, EVENTS_PER_STORY, SynthOptions
@@ -40,7 +39,8 @@ class World:
         self._processes = 0  # without those of stories
         self._number = len(p.STANDING)
         self._waiting = Events.of(0, {})
-        self._told = self._when_told(round(options.duration_s * 1e9))
+        even = [(2 * i + 1) * round(options.duration_s * 1e9) // (2 * options.alerts) for i in range(options.alerts)]
+        self._told = self._clock.share_at(np.array(even, np.int64) + START_BOOT_NS)
         self._stand()
 
     def windows(self) -> Iterator[Events]:
@@ -62,16 +62,6 @@ class World:
                 yield now.take(np.argsort(now["ts"], kind="stable"))
             moved = self.images.compact(until)
             self._waiting.columns["slot"] = moved[self._waiting["slot"]]
-
-    def _when_told(self, duration_ns: int) -> npt.NDArray[np.float64]:
-        """Return the share of events before each story: evenly in time, or evenly among the events if a quiet time
-        would have too few of them to hold its stories."""
-        options, count = self._options, self._windows
-        even = (np.arange(options.alerts) + 0.5) / max(options.alerts, 1)
-        shares = self._clock.share_at((even * duration_ns).astype(np.int64) + START_BOOT_NS)
-        most = np.bincount((shares * count).astype(np.int64), minlength=1).max(initial=0) * EVENTS_PER_STORY
-        room = (options.events - EVENTS_PER_PROCESS * options.process_count) // count - EVENTS_PER_PROCESS
-        return shares if count == 1 or most <= room else even
 
     def _stand(self) -> None:
         """Make the processes that run all the time; the slot of each is its place."""
@@ -98,10 +88,10 @@ class World:
         until = options.events * (number + 1) // count
         first, last = number / count, (number + 1) / count
         begin, end = self._clock.at_one(first), self._clock.at_one(last)
-        window = Window(first, last, min(LONGEST * (end - begin), max(self._clock.end_ns - begin, 0)))
+        window = Window(first, last, begin, min(LONGEST * (end - begin), max(self._clock.end_ns - begin, 0)))
         born = self._bear(window, until)
         events = [births.events_of(born), deeds.story_events(born)]
-        left = max(until - self._made - sum(map(len, events)), 0)
+        left = max(min(until, self._room()) - self._made - sum(map(len, events)), 0)
         keys = np.arange(self._chains, self._chains + left).astype(np.uint64) + np.uint64(_CHAIN_KEYS)
         chains = deeds.draw_chains(self.dice, self._clock, window, keys, left, born)
         self._chains += len(chains.kind)
@@ -112,6 +102,12 @@ class World:
         self._made += sum(map(len, events))
         return Events.joined(events)
 
+    def _room(self) -> int:
+        """Return how many events there may be by now, so that all processes and stories to come find room."""
+        options = self._options
+        processes, told = options.process_count - self._processes, options.alerts - self._stories
+        return options.events - EVENTS_PER_PROCESS * processes - EVENTS_PER_STORY * told
+
     def _bear(self, window: Window, until: int) -> Births:
         options = self._options
         # As many in each window as its share of the events, so that fork, exec and end of each fit among them.
@@ -120,16 +116,16 @@ class World:
         kinds = births.draw_jobs(self.dice, keys, wanted)
         self._jobs, self._processes = self._jobs + len(kinds), self._processes + wanted
         keys = keys[: len(kinds)]
-        shares = window.first + unit(self.dice.draw(keys, _START)) * (window.last - window.first)
+        usual = window.starts(self._clock, self.dice.draw(keys, _START))
         told = range(self._stories, int(np.searchsorted(self._told, window.last)))
         self._stories = told.stop
-        own = self._told[told.start : told.stop]
+        own = window.at(self._clock, self._told[told.start : told.stop])
         kinds = np.concatenate([kinds, [jobs.FIRST_STORY + number % len(stories.STORIES) for number in told]])
         keys = np.concatenate([keys, np.array(told, np.uint64) + np.uint64(_STORY_KEYS)])
-        starts = self._clock.at(np.maximum(np.concatenate([shares, own]), window.first))
+        starts = np.concatenate([usual, own])
         limit = np.minimum(window.longest_ns, self._clock.end_ns - starts)
         # A story is as long as it is: the pauses in it are what rules look at.
-        limit[len(shares) :] = 10**10
+        limit[len(usual) :] = 10**10
         born = births.bear(self.dice, self.images, kinds.astype(np.int64), keys, starts, limit, self._number)
         self._number += len(born)
         return born

@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from kestrel_lab.capture import CaptureConfig
@@ -36,7 +36,7 @@ def small(window: int = 512, segment_rows: int = 1_500) -> Iterator[None]:
 
 MIXES = st.tuples(
     st.integers(1, 4_000), st.integers(0, 2**63 - 1), st.floats(0, 1), st.floats(0, 0.25), st.integers(0, 8),
-    st.sampled_from((60.0, 3_600.0, 86_400.0)),
+    st.sampled_from((60.0, 3_600.0, 86_400.0, 366 * 86_400.0)),
 )  # fmt: skip
 
 
@@ -50,6 +50,7 @@ def asked(mix: tuple[int, int, float, float, int, float]) -> dict[str, Any]:
 
 @settings(max_examples=40, deadline=None)
 @given(MIXES)
+@example((513, 0, 1.0, 0.0, 1, 60.0))  # a story after processes that leave no room for acts
 def test_there_are_as_many_as_were_asked_for_and_all_of_them_fit_together(mix: Any) -> None:
     wanted = asked(mix)
     with small():
@@ -209,6 +210,17 @@ def test_choice_is_a_power_law_and_the_day_has_bursts_and_lulls() -> None:
     mean = len(stamps) / (24 * 60)
     assert max(minutes.values()) > 5 * mean
     assert sum(minutes.get(60 + minute, 0) < mean / 5 for minute in range(24 * 60)) > 24 * 6
+
+
+@pytest.mark.parametrize("duration", [1.0, 60.0, 86_400.0, 366 * 86_400.0])
+def test_time_never_goes_back_and_ends_with_the_duration(duration: float) -> None:
+    """Also where a float cannot hold a ns any more."""
+    with small(1_000, 100_000):
+        found = epochs(events=40_000, duration_s=duration, processes=8_000)
+    for before, after in pairwise(found):
+        assert before.ts_max_ns <= after.ts_min_ns
+    seconds = (found[-1].ts_max_ns - 3_600_000_000_000) / 1e9
+    assert 0.99 * duration <= seconds <= duration + 0.01
 
 
 def test_segments_end_where_the_live_recorder_ends_them() -> None:
